@@ -1,0 +1,42 @@
+/** Errors whose message is meant for the person at the keyboard: what was wanted, what was found, what to do. */
+
+/** Bad arguments, files or settings. The command line prints the message alone and exits with 2. */
+export class UserError extends Error {
+  override readonly name: string = 'UserError'
+}
+
+/** A model folder that cannot be used: missing, truncated, altered or of an unknown kind. */
+export class BundleError extends UserError {
+  override readonly name: string = 'BundleError'
+}
+
+/** The engine failed or is gone; `cause` holds the native error. */
+export class EngineError extends Error {
+  override readonly name: string = 'EngineError'
+}
+
+export type AbortCause = 'superseded' | 'cancelled' | 'closed'
+
+/** A piece of work given up on purpose; the one reason that travels in an `AbortSignal` here. */
+export class Aborted extends Error {
+  override readonly name: string = 'Aborted'
+  readonly why: AbortCause
+
+  constructor(why: AbortCause) {
+    super(why)
+    this.why = why
+  }
+}
+
+/** @throws {Aborted} when the signal has fired. */
+export function throwIfAborted(signal: AbortSignal): void {
+  if (signal.aborted) throw abortReason(signal)
+}
+
+export function abortReason(signal: AbortSignal): Aborted {
+  return signal.reason instanceof Aborted ? signal.reason : new Aborted('cancelled')
+}
+
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

@@ -1,0 +1,16 @@
+/** Where the server says what it does. Metadata only: text of documents never goes in. */
+
+export type LogLevel = 'error' | 'warn' | 'info' | 'debug'
+
+export type Log = (level: LogLevel, message: string) => void
+
+export const silent: Log = () => {}
+
+const order: readonly LogLevel[] = ['error', 'warn', 'info', 'debug']
+
+/** Lines on stderr, up to and including `max`. */
+export function stderrLog(max: LogLevel): Log {
+  return (level, message) => {
+    if (order.indexOf(level) <= order.indexOf(max)) process.stderr.write(`lacuna ${level}: ${message}\n`)
+  }
+}

@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // Native sessions must not share a process with a thread that may be torn down: one process a file.
+    pool: 'forks',
+    maxWorkers: 2,
+  },
+})
