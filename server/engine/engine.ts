@@ -1,0 +1,61 @@
+/**
+ * The seam to forward passes. An engine knows token ids, positions and predictions; nothing of text, masks, schedules
+ * or editors.
+ *
+ * Prediction row `p` is about the token **at** position `p`: a model with shifted logits is corrected inside its engine.
+ */
+
+export type TokenIds = readonly number[]
+export type Positions = readonly number[]
+
+/** A handle on encodings (kept keys and values of context rows) that live in the engine. */
+export type EncodingId = number
+
+export interface Encoding {
+  readonly id: EncodingId
+  readonly rows: number // of the whole piece, what it continues included
+  readonly bytes: number // taken by its own rows alone
+}
+
+/** Context to read causally and by itself. With `after`, it continues the first `rows` (default: all) rows of that one. */
+export interface Piece {
+  readonly ids: TokenIds
+  readonly after?: EncodingId
+  readonly rows?: number
+}
+
+/** The first `rows` rows of an encoding, standing at positions `firstPosition` and up. */
+export interface ContextPiece {
+  readonly id: EncodingId
+  readonly rows: number
+  readonly firstPosition: number
+}
+
+/** Canvas rows `[Q]` that see all of `context` and each other, and the positions whose token is asked. */
+export interface StepJob {
+  readonly ids: TokenIds
+  readonly positions: Positions
+  readonly context: readonly ContextPiece[]
+  readonly asked: Positions
+  /** Ids whose summed probability is wanted too, the same for every asked position; may be empty. */
+  readonly setIds: TokenIds
+}
+
+/** What the model says of each asked position, in the order of `asked`. Logarithms are natural, entropy in nats. */
+export interface Prediction {
+  readonly topIds: readonly TokenIds[] // [asked][8], best first
+  readonly topLogProbs: readonly (readonly number[])[] // [asked][8]
+  readonly entropy: readonly number[] // [asked], of the whole distribution
+  readonly setLogProbs: readonly number[] // [asked], −Infinity for an empty set
+}
+
+export interface Engine {
+  /** Encodings of the pieces, in their order. Cut into passes of at most 64 rows; aborted between passes. */
+  encode(pieces: readonly Piece[], signal: AbortSignal): Promise<Encoding[]>
+  /** One forward pass for all jobs. An aborted step has no effect. */
+  step(jobs: readonly StepJob[], signal: AbortSignal): Promise<Prediction[]>
+  /** Forgets encodings. Those that others continue stay for as long as these live. Unknown ids are ignored. */
+  release(ids: readonly EncodingId[]): void
+  /** Waits for the pass in hand, frees everything. Later calls reject with `EngineError`. */
+  close(): Promise<void>
+}

@@ -1,0 +1,153 @@
+/**
+ * Kept keys and values, and the buffers they are laid out in for a pass.
+ *
+ * An encoding is a chain of segments: typing appends rows, an edit branches off; rows are stored once. Keys are not
+ * rotated, so a row may stand at any position.
+ */
+import type { EncodingId } from '../engine.ts'
+
+export interface KeyValueShape {
+  readonly layers: number
+  readonly kvHeads: number
+  readonly headDim: number
+}
+
+/** Rows `[parentRows, parentRows + ownRows)` of an encoding; the rows before are the parent's first `parentRows`. */
+export interface Segment {
+  readonly parent: Segment | undefined
+  readonly parentRows: number
+  readonly ownRows: number
+  readonly keys: readonly Float32Array[] // per layer [kvHeads, ownRows, headDim]
+  readonly values: readonly Float32Array[]
+}
+
+export class EncodingStore {
+  private readonly segments = new Map<EncodingId, Segment>()
+  private nextId = 1
+
+  add(segment: Segment): EncodingId {
+    const id = this.nextId++
+    this.segments.set(id, segment)
+    return id
+  }
+
+  /** @throws {RangeError} for a released or unknown id. */
+  get(id: EncodingId): Segment {
+    const segment = this.segments.get(id)
+    if (!segment) throw new RangeError(`encoding ${id} is unknown or was released`)
+    return segment
+  }
+
+  /** Segments that others continue stay reachable through them. */
+  release(ids: readonly EncodingId[]): void {
+    for (const id of ids) this.segments.delete(id)
+  }
+}
+
+export function rowsOf(segment: Segment): number {
+  return segment.parentRows + segment.ownRows
+}
+
+/** A run of rows of one segment, `from` counted in its own rows. */
+export interface Run {
+  readonly segment: Segment
+  readonly from: number
+  readonly count: number
+}
+
+/** The first `rows` rows of an encoding as runs, in order. */
+export function runsOf(segment: Segment, rows: number): Run[] {
+  const runs: Run[] = []
+  let wanted = rows
+  for (let at: Segment | undefined = segment; at && wanted > 0; at = at.parent) {
+    if (wanted > at.parentRows) runs.push({ segment: at, from: 0, count: wanted - at.parentRows })
+    wanted = Math.min(wanted, at.parentRows)
+  }
+  return runs.reverse()
+}
+
+/** Where a run lies in a buffer, in columns. */
+interface Placed extends Run {
+  readonly column: number
+}
+
+const columnStep = 64 // capacities are multiples of this, so that a session sees few shapes
+
+/**
+ * Keys and values side by side, as a pass takes them: per layer `[kvHeads, capacity, headDim]`. Columns that a pass does
+ * not need are masked by it, so rows once copied stay where they are.
+ */
+export class ContextBuffer {
+  readonly shape: KeyValueShape
+  capacity = 0
+  keys: Float32Array[] = []
+  values: Float32Array[] = []
+  lastUsed = 0
+  private used = 0
+  private placed = new Map<Segment, Placed>()
+
+  constructor(shape: KeyValueShape) {
+    this.shape = shape
+  }
+
+  /** How many rows of `runs` lie here already. */
+  overlap(runs: readonly Run[]): number {
+    return runs.reduce((sum, run) => sum + Math.min(run.count, this.placed.get(run.segment)?.count ?? 0), 0)
+  }
+
+  /** Copies in what is missing; afterwards every run has a column. Starts over when too much here is of no use. */
+  hold(runs: readonly Run[]): void {
+    const needed = runs.reduce((sum, run) => sum + run.count, 0)
+    const missing = needed - this.overlap(runs)
+    if (this.used + missing > needed + Math.max(columnStep, needed / 2)) this.clear()
+    const absent = runs.filter((run) => (this.placed.get(run.segment)?.count ?? 0) < run.count)
+    this.reserve(this.used + absent.reduce((sum, run) => sum + run.count, 0))
+    for (const run of absent) this.place(run)
+  }
+
+  /** First column of a run that `hold` placed. */
+  columnOf(run: Run): number {
+    return this.placed.get(run.segment)!.column + run.from
+  }
+
+  private clear(): void {
+    this.placed.clear()
+    this.used = 0
+  }
+
+  private place(run: Run): void {
+    const { layers, kvHeads, headDim } = this.shape
+    const column = this.used
+    for (let layer = 0; layer < layers; layer++) {
+      for (const [from, to] of [
+        [run.segment.keys[layer]!, this.keys[layer]!],
+        [run.segment.values[layer]!, this.values[layer]!],
+      ] as const) {
+        for (let head = 0; head < kvHeads; head++) {
+          const start = head * run.segment.ownRows * headDim
+          to.set(from.subarray(start, start + run.count * headDim), (head * this.capacity + column) * headDim)
+        }
+      }
+    }
+    this.placed.set(run.segment, { ...run, column })
+    this.used += run.count
+  }
+
+  private reserve(columns: number): void {
+    if (columns <= this.capacity && this.keys.length > 0) return
+    const { layers, kvHeads, headDim } = this.shape
+    const old = this.capacity
+    this.capacity = Math.ceil(columns / columnStep) * columnStep
+    const grow = (from: Float32Array | undefined): Float32Array => {
+      const to = new Float32Array(kvHeads * this.capacity * headDim)
+      if (!from) return to
+      for (let head = 0; head < kvHeads; head++) {
+        const start = head * old * headDim
+        to.set(from.subarray(start, start + this.used * headDim), head * this.capacity * headDim)
+      }
+      return to
+    }
+    this.keys = Array.from({ length: layers }, (_, layer) => grow(this.keys[layer]))
+    this.values = Array.from({ length: layers }, (_, layer) => grow(this.values[layer]))
+  }
+}

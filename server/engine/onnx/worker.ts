@@ -1,0 +1,266 @@
+/**
+ * The worker thread of the `onnx` engine: opens the graph, keeps encodings, runs passes one after the other.
+ *
+ * A pass is the unit of cancellation and of fairness: steps go before encoding, encoding goes in passes of at most
+ * `passRows` rows, and messages are read between passes.
+ */
+import { parentPort, workerData } from 'node:worker_threads'
+import * as ort from 'onnxruntime-node'
+import { messageOf } from '../../base/errors.ts'
+import type { ContextPiece, Encoding, Piece, Prediction, StepJob } from '../engine.ts'
+import { EncodingStore, type Run, rowsOf, runsOf, type Segment } from './encodings.ts'
+import { PassRunner, type RowGroup } from './pass.ts'
+import type { EngineOptions, FromWorker, OpenReport, ToWorker } from './protocol.ts'
+
+const passRows = 64
+
+const port = parentPort!
+const options = workerData as EngineOptions
+const say = (message: FromWorker) => port.postMessage(message)
+
+type Task =
+  | {
+      readonly kind: 'encode'
+      readonly request: number
+      readonly pieces: readonly Piece[]
+      readonly done: Encoding[]
+      begun?: Begun
+    }
+  | { readonly kind: 'step'; readonly request: number; readonly jobs: readonly StepJob[] }
+
+/** A piece of which some rows are encoded. */
+interface Begun {
+  readonly parent: Segment | undefined
+  readonly parentRows: number
+  readonly parts: Segment[]
+}
+
+class Worker {
+  private readonly store = new EncodingStore()
+  private readonly tasks: Task[] = []
+  private running = false
+  private closing = false
+  private readonly session: ort.InferenceSession
+  private readonly runner: PassRunner
+
+  constructor(session: ort.InferenceSession) {
+    this.session = session
+    this.runner = new PassRunner(session, options)
+  }
+
+  receive(message: ToWorker): void {
+    switch (message.kind) {
+      case 'encode':
+        this.tasks.push({ ...message, done: [] })
+        return this.wake()
+      case 'step':
+        this.tasks.push(message)
+        return this.wake()
+      case 'abort': {
+        const at = this.tasks.findIndex(({ request }) => request === message.request)
+        if (at >= 0) this.drop(this.tasks.splice(at, 1)[0]!)
+        return
+      }
+      case 'release':
+        return this.store.release(message.ids)
+      case 'close':
+        this.closing = true
+        return this.wake()
+    }
+  }
+
+  private drop(task: Task): void {
+    if (task.kind === 'encode') this.store.release(task.done.map(({ id }) => id))
+  }
+
+  private wake(): void {
+    if (this.running) return
+    this.running = true
+    void this.loop()
+  }
+
+  private async loop(): Promise<void> {
+    while (!this.closing) {
+      const task = this.tasks.find(({ kind }) => kind === 'step') ?? this.tasks[0]
+      if (!task) break
+      try {
+        if (task.kind === 'step') await this.step(task)
+        else await this.encodeSome(task)
+      } catch (error) {
+        this.finish(task)
+        say({ kind: 'failed', request: task.request, message: messageOf(error), badInput: error instanceof RangeError })
+      }
+      await new Promise((resolve) => setImmediate(resolve)) // lets messages in
+    }
+    this.running = false
+    if (!this.closing) return
+    this.closing = false
+    await this.session.release()
+    say({ kind: 'closed' })
+    port.close()
+  }
+
+  /** False when the task was aborted while its pass ran. */
+  private finish(task: Task): boolean {
+    const at = this.tasks.indexOf(task)
+    if (at >= 0) this.tasks.splice(at, 1)
+    return at >= 0
+  }
+
+  private async step(task: Task & { kind: 'step' }): Promise<void> {
+    const predictions: Prediction[] = []
+    for (const jobs of batches(task.jobs)) {
+      const groups = jobs.map(
+        (job): RowGroup => ({
+          ids: checkedIds(job.ids),
+          positions: job.positions,
+          ...this.context(job.context),
+          kind: 'canvas',
+          askedRows: job.asked.map((position) => askedRow(job, position)),
+        }),
+      )
+      const results = await this.runner.run(groups, checkedIds(jobs[0]!.setIds, options.vocab))
+      for (const { prediction } of results) predictions.push(prediction)
+    }
+    if (this.finish(task)) say({ kind: 'stepped', request: task.request, predictions })
+  }
+
+  private context(pieces: readonly ContextPiece[]): { runs: Run[]; firstPositions: number[] } {
+    const runs: Run[] = []
+    const firstPositions: number[] = []
+    for (const { id, rows, firstPosition } of pieces) {
+      const segment = this.store.get(id)
+      if (rows > rowsOf(segment)) throw new RangeError(`encoding ${id} has ${rowsOf(segment)} rows, asked were ${rows}`)
+      let position = firstPosition
+      for (const run of runsOf(segment, rows)) {
+        runs.push(run)
+        firstPositions.push(position)
+        position += run.count
+      }
+    }
+    return { runs, firstPositions }
+  }
+
+  /** One pass of an encode task: up to `passRows` rows of its next pieces. */
+  private async encodeSome(task: Task & { kind: 'encode' }): Promise<void> {
+    const piece = task.pieces[task.done.length]
+    if (!piece) {
+      if (this.finish(task)) say({ kind: 'encoded', request: task.request, encodings: task.done })
+      return
+    }
+    const begun = (task.begun ??= this.begin(piece))
+    const doneRows = begun.parts.reduce((sum, part) => sum + part.ownRows, 0)
+    const ids = checkedIds(piece.ids.slice(doneRows, doneRows + passRows))
+    if (ids.length > 0) {
+      const last = begun.parts.at(-1) ?? begun.parent
+      const seenRows = begun.parentRows + doneRows
+      const runs = last ? runsOf(last, seenRows) : []
+      let position = 0
+      const firstPositions = runs.map((run) => {
+        position += run.count
+        return position - run.count
+      })
+      const group: RowGroup = {
+        ids,
+        positions: ids.map((_, i) => seenRows + i),
+        runs,
+        firstPositions,
+        kind: 'context',
+        askedRows: [],
+      }
+      const [result] = await this.runner.run([group], [])
+      begun.parts.push({
+        parent: last,
+        parentRows: seenRows,
+        ownRows: ids.length,
+        keys: result!.keys,
+        values: result!.values,
+      })
+    }
+    if (doneRows + ids.length < piece.ids.length) return
+    const segment = begun.parts.at(-1) ?? {
+      parent: begun.parent,
+      parentRows: begun.parentRows,
+      ownRows: 0,
+      keys: [],
+      values: [],
+    }
+    const rowBytes = options.layers * options.kvHeads * options.headDim * 2 * Float32Array.BYTES_PER_ELEMENT
+    task.done.push({ id: this.store.add(segment), rows: rowsOf(segment), bytes: piece.ids.length * rowBytes })
+    delete task.begun
+    if (task.done.length === task.pieces.length && this.finish(task)) {
+      say({ kind: 'encoded', request: task.request, encodings: task.done })
+    }
+  }
+
+  private begin(piece: Piece): Begun {
+    if (piece.after === undefined) return { parent: undefined, parentRows: 0, parts: [] }
+    const parent = this.store.get(piece.after)
+    const rows = piece.rows ?? rowsOf(parent)
+    if (rows > rowsOf(parent))
+      throw new RangeError(`encoding ${piece.after} has ${rowsOf(parent)} rows, asked were ${rows}`)
+    return { parent, parentRows: rows, parts: [] }
+  }
+}
+
+/** Jobs that share a set of ids and fit into one pass together; a job alone always fits. */
+function batches(jobs: readonly StepJob[]): StepJob[][] {
+  const result: StepJob[][] = []
+  for (const job of jobs) {
+    const open = result.at(-1)
+    const rows = open?.reduce((sum, other) => sum + other.ids.length, 0) ?? 0
+    if (open && open[0]!.setIds.join() === job.setIds.join() && rows + job.ids.length <= passRows) open.push(job)
+    else result.push([job])
+  }
+  return result
+}
+
+function askedRow(job: StepJob, position: number): number {
+  const row = job.positions.indexOf(position - options.logitsShift)
+  if (row < 0)
+    throw new RangeError(`position ${position} was asked, but the row that scores it is not among the job's rows`)
+  return row
+}
+
+function checkedIds<Ids extends readonly number[]>(ids: Ids, limit = options.inputIds): Ids {
+  const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= limit)
+  if (bad !== undefined) throw new RangeError(`token id ${bad} is out of range; ids are 0 to ${limit - 1}`)
+  return ids
+}
+
+/** Providers are tried one at a time: a list with one that is missing throws instead of falling back. */
+async function open(): Promise<{ session: ort.InferenceSession; report: OpenReport }> {
+  const passedOver: { provider: string; reason: string }[] = []
+  const started = performance.now()
+  for (const provider of options.providers) {
+    try {
+      const session = await ort.InferenceSession.create(options.graphPath, {
+        executionProviders: [provider],
+        intraOpNumThreads: options.deterministic ? 1 : options.threads,
+        executionMode: 'sequential',
+        graphOptimizationLevel: 'all',
+        logSeverityLevel: 3,
+        enableMemPattern: false, // shapes vary from pass to pass, and each would keep a plan
+        extra: {
+          session: { intra_op: { allow_spinning: options.deterministic ? '0' : '1' }, force_spinning_stop: '1' },
+        },
+      })
+      return { session, report: { provider, passedOver, loadMs: performance.now() - started } }
+    } catch (error) {
+      passedOver.push({ provider, reason: messageOf(error) })
+    }
+  }
+  throw new Error(passedOver.map(({ provider, reason }) => `${provider}: ${reason}`).join('; '))
+}
+
+open().then(
+  ({ session, report }) => {
+    const worker = new Worker(session)
+    port.on('message', (message: ToWorker) => worker.receive(message))
+    say({ kind: 'opened', report })
+  },
+  (error) => {
+    say({ kind: 'openFailed', message: messageOf(error) })
+    port.close()
+  },
+)

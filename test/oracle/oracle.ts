@@ -1,0 +1,51 @@
+/** The numbers of `reference.json`, made by `makeReference.py` with PyTorch in float32. */
+import { readFileSync } from 'node:fs'
+import type { Encoding, Engine, Prediction } from '../../server/engine/engine.ts'
+
+export interface OracleCase {
+  readonly name: string
+  readonly prefixIds: number[]
+  readonly suffixIds: number[]
+  readonly canvasIds: number[]
+  readonly rows: readonly { readonly top: number[]; readonly logprobs: number[]; readonly entropy: number; readonly end: number }[]
+  readonly infill: { readonly ids: number[]; readonly steps: number; readonly margin: number }
+}
+
+export interface Oracle {
+  readonly header: { readonly lineBreakIds: number[]; readonly padId: number; readonly maskId: number }
+  readonly cases: OracleCase[]
+}
+
+export function readOracle(): Oracle {
+  return JSON.parse(readFileSync(new URL('./reference.json', import.meta.url), 'utf8'))
+}
+
+const open = new AbortController().signal
+
+export async function encodeCase(engine: Engine, { prefixIds, suffixIds }: OracleCase): Promise<Encoding[]> {
+  return engine.encode([{ ids: prefixIds.slice(0, -1) }, { ids: suffixIds }], open)
+}
+
+/** The prediction of every slot of a case's canvas. */
+export async function predictCase(engine: Engine, oracle: Oracle, one: OracleCase): Promise<Prediction> {
+  const [prefix, suffix] = await encodeCase(engine, one)
+  const first = one.prefixIds.length
+  const slots = one.canvasIds.length
+  const [prediction] = await engine.step(
+    [
+      {
+        ids: [one.prefixIds.at(-1)!, ...one.canvasIds],
+        positions: Array.from({ length: slots + 1 }, (_, i) => first - 1 + i),
+        context: [
+          { id: suffix!.id, rows: suffix!.rows, firstPosition: first + slots },
+          { id: prefix!.id, rows: prefix!.rows, firstPosition: 0 },
+        ],
+        asked: Array.from({ length: slots }, (_, i) => first + i),
+        setIds: [oracle.header.padId, ...oracle.header.lineBreakIds],
+      },
+    ],
+    open,
+  )
+  engine.release([prefix!.id, suffix!.id])
+  return prediction!
+}
