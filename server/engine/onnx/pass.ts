@@ -98,7 +98,9 @@ export class PassRunner {
       feeds[`past.${layer}.key`] = new ort.Tensor('float32', buffer.keys[layer] ?? new Float32Array(), dims)
       feeds[`past.${layer}.value`] = new ort.Tensor('float32', buffer.values[layer] ?? new Float32Array(), dims)
     }
-    const fetches = groups.some(({ askedRows }) => askedRows.length > 0) ? ['top_ids', 'top_logprobs', 'entropy', 'set_logprobs'] : []
+    const fetches = groups.some(({ askedRows }) => askedRows.length > 0)
+      ? ['top_ids', 'top_logprobs', 'entropy', 'set_logprobs']
+      : []
     if (groups.some(({ kind }) => kind === 'context')) {
       for (let layer = 0; layer < layers; layer++) fetches.push(`present.${layer}.key`, `present.${layer}.value`)
     }

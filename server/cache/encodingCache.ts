@@ -1,0 +1,119 @@
+/**
+ * Encodings of context that outlive a request. What was read before is never read again: a longer or changed text
+ * continues the encoding with which it shares the most leading tokens. Exact, since context rows see only what is left
+ * of them.
+ *
+ * Holds handles only; the keys and values stay in the engine and are released when the cache drops them.
+ */
+import { LRUCache } from 'lru-cache'
+import { throwIfAborted } from '../base/errors.ts'
+import type { EncodingId, Engine, TokenIds } from '../engine/engine.ts'
+
+const chunkRows = 64 // encoded at a time: an abandoned request leaves whole chunks behind for the next
+
+interface Entry {
+  readonly id: EncodingId
+  readonly ids: TokenIds
+  readonly bytes: number
+}
+
+/** Keeps an encoding alive while a job uses it, whatever the cache drops meanwhile. */
+export interface Lease {
+  /** `undefined` where there is nothing to encode. */
+  readonly id: EncodingId | undefined
+  end(): void
+}
+
+export interface EncodingCacheOptions {
+  readonly maxBytes: number
+  readonly enabled: boolean
+}
+
+export class EncodingCache {
+  private readonly engine: Engine
+  private readonly options: EncodingCacheOptions
+  private readonly entries: LRUCache<EncodingId, Entry>
+  private readonly leases = new Map<EncodingId, number>()
+  private readonly dropped = new Set<EncodingId>() // by the cache, while still leased
+  private queue: Promise<unknown> = Promise.resolve()
+  /** Rows encoded so far; for benches and tests. */
+  encodedRows = 0
+
+  constructor(engine: Engine, options: EncodingCacheOptions) {
+    this.engine = engine
+    this.options = options
+    this.entries = new LRUCache({
+      maxSize: options.maxBytes,
+      sizeCalculation: ({ bytes }) => Math.max(1, bytes),
+      dispose: ({ id }) => {
+        if (this.leases.has(id)) this.dropped.add(id)
+        else engine.release([id])
+      },
+    })
+  }
+
+  /**
+   * The encoding of `ids`, read causally and by itself. Its first `ids.length` rows are meant: it may have more.
+   *
+   * One at a time, in order: a request that follows finds what the one before encoded.
+   *
+   * @throws {Aborted} between two chunks when the signal fires; what was encoded until then is kept.
+   */
+  encode(ids: TokenIds, signal: AbortSignal): Promise<Lease> {
+    const result = this.queue.then(() => this.extend(ids, signal))
+    this.queue = result.catch(() => {})
+    return result
+  }
+
+  clear(): void {
+    this.entries.clear()
+  }
+
+  private async extend(ids: TokenIds, signal: AbortSignal): Promise<Lease> {
+    throwIfAborted(signal)
+    if (ids.length === 0) return { id: undefined, end: () => {} }
+    if (!this.options.enabled) this.entries.clear()
+    let { entry, common } = this.longest(ids)
+    while (common < ids.length) {
+      const chunk = ids.slice(common, common + chunkRows)
+      const piece = entry ? { ids: chunk, after: entry.id, rows: common } : { ids: chunk }
+      const [encoding] = await this.engine.encode([piece], neverAborted)
+      this.encodedRows += chunk.length
+      common += chunk.length
+      entry = { id: encoding!.id, ids: ids.slice(0, common), bytes: encoding!.bytes }
+      this.entries.set(entry.id, entry)
+      if (common < ids.length) throwIfAborted(signal)
+    }
+    this.entries.get(entry!.id) // marks it as used
+    return this.lease(entry!.id)
+  }
+
+  private lease(id: EncodingId): Lease {
+    this.leases.set(id, (this.leases.get(id) ?? 0) + 1)
+    const end = () => {
+      const left = this.leases.get(id)! - 1
+      if (left > 0) return void this.leases.set(id, left)
+      this.leases.delete(id)
+      if (this.dropped.delete(id)) this.engine.release([id])
+    }
+    return { id, end }
+  }
+
+  private longest(ids: TokenIds): { entry: Entry | undefined; common: number } {
+    let found: Entry | undefined
+    let most = 0
+    for (const entry of this.entries.values()) {
+      const common = commonLength(entry.ids, ids)
+      if (common > most) [found, most] = [entry, common]
+    }
+    return { entry: found, common: most }
+  }
+}
+
+const neverAborted = new AbortController().signal
+
+function commonLength(a: TokenIds, b: TokenIds): number {
+  const limit = Math.min(a.length, b.length)
+  for (let i = 0; i < limit; i++) if (a[i] !== b[i]) return i
+  return limit
+}

@@ -1,0 +1,78 @@
+/** `lacuna complete`: fills one gap of a file and prints it. */
+import { readFile } from 'node:fs/promises'
+import { messageOf, UserError } from '../base/errors.ts'
+import { resolveModel } from '../model/store.ts'
+import { fillGap } from '../session/fillGap.ts'
+import type { Command, Terminal } from './command.ts'
+import { openRooms } from './openRooms.ts'
+import { offsetOf, parsePlace, positionOf } from './place.ts'
+
+const defaultMaxTokens = 64
+
+export const complete: Command = {
+  name: 'complete',
+  positionals: ['FILE:LINE:COL'],
+  summary: 'Fills the gap at a place in a file and prints what belongs there.',
+  details:
+    'LINE and COL count from 1, COL in UTF-16 units, as editors do; "-:LINE:COL" reads standard input.\n' +
+    'The rest of the line is filled, chosen with the code before and after it in sight.',
+  options: {
+    json: { type: 'boolean', help: 'print one JSON object: text, range (0-based), steps, times' },
+    model: { type: 'string', value: 'DIR', help: 'a model bundle, by folder or name (default: the embedded one)' },
+    'max-tokens': { type: 'string', value: 'N', help: `at most N tokens (default ${defaultMaxTokens})` },
+    block: { type: 'boolean', help: 'fill as many lines as belong there, not only the rest of the line' },
+    'no-cache': { type: 'boolean', help: 'keep nothing that was encoded; the answer is the same' },
+  },
+  async run(args, terminal) {
+    const place = parsePlace(args.positionals[0]!)
+    const maxTokens = args.count('max-tokens', 1) ?? defaultMaxTokens
+    const text = await readDocument(place.file, terminal)
+    const offset = offsetOf(text, place)
+    const began = performance.now()
+    const rooms = await openRooms(await resolveModel(args.text('model')), { cache: !args.flag('no-cache') })
+    const load = performance.now() - began
+    try {
+      const request = { text, offset, scope: args.flag('block') ? ('block' as const) : ('line' as const), maxTokens }
+      const filled = await fillGap(rooms, request, new AbortController().signal)
+      if (!args.flag('json')) {
+        if (filled.kind === 'completion') terminal.out(`${filled.edit.text}\n`)
+        else terminal.err(`nothing: ${filled.reason}\n`)
+        return 0
+      }
+      const span = filled.kind === 'completion' ? filled.edit.span : { start: offset, end: offset }
+      const { encode, denoise, total } = filled.ms
+      terminal.out(
+        `${JSON.stringify({
+          kind: filled.kind,
+          text: filled.kind === 'completion' ? filled.edit.text : '',
+          ...(filled.kind === 'nothing' ? { reason: filled.reason } : {}),
+          range: { start: positionOf(text, span.start), end: positionOf(text, span.end) },
+          steps: filled.steps,
+          model: rooms.model.name,
+          ms: {
+            load: Math.round(load),
+            encode: Math.round(encode),
+            denoise: Math.round(denoise),
+            total: Math.round(load + total),
+          },
+        })}\n`,
+      )
+      return 0
+    } finally {
+      await rooms.close()
+    }
+  },
+}
+
+async function readDocument(file: string, terminal: Terminal): Promise<string> {
+  if (file === '-') {
+    const chunks: Buffer[] = []
+    for await (const chunk of terminal.stdin) chunks.push(Buffer.from(chunk))
+    return Buffer.concat(chunks).toString('utf8')
+  }
+  try {
+    return await readFile(file, 'utf8')
+  } catch (error) {
+    throw new UserError(`cannot read ${file}: ${messageOf(error)}`)
+  }
+}

@@ -1,0 +1,185 @@
+/**
+ * The batch loop: jobs from all requests advance together, one forward pass a step; a job joins or leaves between two
+ * steps. A canvas that fills up without an end is folded into the prefix (encoded causally), and the next one opens with
+ * the suffix still in sight.
+ */
+import { abortReason } from '../base/errors.ts'
+import type { EncodingId, Engine, TokenIds } from '../engine/engine.ts'
+import { Canvas, type CanvasContext } from './canvas.ts'
+import { type CommitRules, commitLeftmostFirst, type LeftmostFirst, slotsToAsk } from './leftmostFirst.ts'
+
+export interface DenoiseRequest {
+  readonly prefixIds: TokenIds // at least one
+  readonly suffixIds: TokenIds
+  readonly context: CanvasContext
+  readonly canvasSlots: number // of each canvas
+  readonly maxTokens: number
+  readonly maskId: number
+  readonly schedule: LeftmostFirst
+  readonly rules: CommitRules
+}
+
+export interface Denoised {
+  readonly ids: number[] // the middle, ends not included
+  /** 'length': `maxTokens` were filled without an end. */
+  readonly finish: 'ended' | 'length' | 'stuck'
+  readonly steps: number
+  readonly rows: number // canvas rows computed over all steps
+}
+
+/** Called after each step with the committed run from the left. */
+export type OnStep = (leading: TokenIds) => void
+
+interface Job {
+  readonly request: DenoiseRequest
+  readonly signal: AbortSignal
+  readonly onStep: OnStep
+  readonly endIds: TokenIds // sent to the engine as a set
+  readonly resolve: (result: Denoised) => void
+  readonly reject: (error: unknown) => void
+  prefixIds: TokenIds
+  context: CanvasContext
+  canvas: Canvas
+  done: number[] // middles of the canvases folded so far
+  folded: EncodingId[]
+  steps: number
+  rows: number
+}
+
+export class Denoiser {
+  private readonly engine: Engine
+  private readonly jobs: Job[] = []
+  private running = false
+
+  constructor(engine: Engine) {
+    this.engine = engine
+  }
+
+  /**
+   * Fills one gap.
+   *
+   * @throws {Aborted} when the signal fires, after the step in hand at the latest.
+   */
+  denoise(request: DenoiseRequest, signal: AbortSignal, onStep: OnStep = () => {}): Promise<Denoised> {
+    if (request.prefixIds.length === 0) throw new RangeError('a canvas needs at least one prefix token')
+    return new Promise((resolve, reject) => {
+      const job: Job = {
+        request,
+        signal,
+        onStep,
+        endIds: [...request.rules.endIds],
+        resolve,
+        reject,
+        prefixIds: request.prefixIds,
+        context: request.context,
+        canvas: openCanvas(request, request.prefixIds, request.context, 0),
+        done: [],
+        folded: [],
+        steps: 0,
+        rows: 0,
+      }
+      if (signal.aborted) return reject(abortReason(signal))
+      this.join(job)
+    })
+  }
+
+  private join(job: Job): void {
+    this.jobs.push(job)
+    if (this.running) return
+    this.running = true
+    void this.loop()
+  }
+
+  private async loop(): Promise<void> {
+    // Requests that arrive in the same turn share the first pass.
+    await Promise.resolve()
+    while (this.jobs.length > 0) {
+      for (const job of this.jobs.filter(({ signal }) => signal.aborted))
+        this.leave(job, () => job.reject(abortReason(job.signal)))
+      if (this.jobs.length > 0) await this.step([...this.jobs])
+    }
+    this.running = false
+  }
+
+  private async step(jobs: readonly Job[]): Promise<void> {
+    const asked = jobs.map(({ canvas, request }) => slotsToAsk(canvas, request.schedule))
+    try {
+      const stepJobs = jobs.map((job, i) => job.canvas.stepJob(asked[i]!, job.endIds))
+      const predictions = await this.engine.step(stepJobs, allAborted(jobs.map(({ signal }) => signal)))
+      for (const [i, job] of jobs.entries()) {
+        if (job.signal.aborted) continue
+        job.steps++
+        job.rows += stepJobs[i]!.ids.length
+        this.take(
+          job,
+          commitLeftmostFirst(job.canvas, asked[i]!, predictions[i]!, job.request.schedule, job.request.rules),
+        )
+      }
+    } catch (error) {
+      for (const job of jobs) this.leave(job, () => job.reject(job.signal.aborted ? abortReason(job.signal) : error))
+    }
+  }
+
+  private take(job: Job, outcome: ReturnType<typeof commitLeftmostFirst>): void {
+    const ids = [...job.done, ...job.canvas.leadingRun()]
+    job.onStep(ids)
+    switch (outcome) {
+      case 'open':
+        return
+      case 'ended':
+      case 'stuck':
+        return this.leave(job, () => job.resolve({ ids, finish: outcome, steps: job.steps, rows: job.rows }))
+      case 'filled':
+        if (ids.length >= job.request.maxTokens) {
+          return this.leave(job, () => job.resolve({ ids, finish: 'length', steps: job.steps, rows: job.rows }))
+        }
+        return void this.fold(job)
+    }
+  }
+
+  /** The job leaves the batch while its middle is encoded, and joins again with a new canvas. */
+  private async fold(job: Job): Promise<void> {
+    this.jobs.splice(this.jobs.indexOf(job), 1)
+    try {
+      const filled = job.canvas.leadingRun()
+      const after = job.context.prefix
+      const ids = [job.prefixIds.at(-1)!, ...filled.slice(0, -1)]
+      const [encoding] = await this.engine.encode(
+        [after === undefined ? { ids } : { ids, after, rows: job.prefixIds.length - 1 }],
+        job.signal,
+      )
+      job.folded.push(encoding!.id)
+      job.done.push(...filled)
+      job.prefixIds = [...job.prefixIds, ...filled]
+      job.context = { ...job.context, prefix: encoding!.id }
+      job.canvas = openCanvas(job.request, job.prefixIds, job.context, job.done.length)
+      this.join(job)
+    } catch (error) {
+      this.leave(job, () => job.reject(error))
+    }
+  }
+
+  private leave(job: Job, settle: () => void): void {
+    const at = this.jobs.indexOf(job)
+    if (at >= 0) this.jobs.splice(at, 1)
+    this.engine.release(job.folded)
+    settle()
+  }
+}
+
+function openCanvas(request: DenoiseRequest, prefixIds: TokenIds, context: CanvasContext, doneCount: number): Canvas {
+  const slots = Math.max(1, Math.min(request.canvasSlots, request.maxTokens - doneCount))
+  return new Canvas(prefixIds, request.suffixIds.length, context, slots, request.maskId)
+}
+
+/** Fires when every one of the signals has fired. */
+function allAborted(signals: readonly AbortSignal[]): AbortSignal {
+  if (signals.length === 1) return signals[0]!
+  const controller = new AbortController()
+  const check = () => {
+    if (signals.every((signal) => signal.aborted)) controller.abort(signals[0]!.reason)
+  }
+  for (const signal of signals) signal.addEventListener('abort', check, { once: true })
+  check()
+  return controller.signal
+}

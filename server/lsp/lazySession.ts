@@ -1,0 +1,67 @@
+/**
+ * A session that is opened once, behind the first answers: loading a model takes seconds and must hold up nobody. A
+ * failed opening is tried again when someone asks, but not at every keystroke.
+ */
+import type { Clock } from '../base/clock.ts'
+import { Aborted } from '../base/errors.ts'
+import type { Session } from '../session/session.ts'
+
+const retryAfterMs = 10_000
+
+export class LazySession {
+  private readonly openSession: () => Promise<Session>
+  private readonly clock: Clock
+  private opening: Promise<Session> | undefined
+  private session: Session | undefined
+  private failedAt: number | undefined
+  private closed = false
+
+  constructor(openSession: () => Promise<Session>, clock: Clock) {
+    this.openSession = openSession
+    this.clock = clock
+  }
+
+  /** The session if it is open. */
+  get current(): Session | undefined {
+    return this.session
+  }
+
+  /** Rejects with what the opening failed with. */
+  open(): Promise<Session> {
+    if (this.closed) return Promise.reject(new Aborted('closed'))
+    if (this.failedAt !== undefined && this.clock.now() - this.failedAt >= retryAfterMs) this.opening = undefined
+    this.opening ??= this.start()
+    return this.opening
+  }
+
+  /** The session, or undefined when it takes longer than `ms`. */
+  async within(ms: number): Promise<Session | undefined> {
+    if (this.session) return this.session
+    const settled = new AbortController()
+    const late = this.clock.sleep(ms, settled.signal).catch(() => undefined)
+    try {
+      return (await Promise.race([this.open(), late])) ?? undefined
+    } finally {
+      settled.abort()
+    }
+  }
+
+  /** Waits for an opening under way, then closes what it opened. */
+  async close(): Promise<void> {
+    if (this.closed) return
+    this.closed = true
+    const session = await this.opening?.catch(() => undefined)
+    await session?.close()
+  }
+
+  private async start(): Promise<Session> {
+    this.failedAt = undefined
+    try {
+      this.session = await this.openSession()
+      return this.session
+    } catch (error) {
+      this.failedAt = this.clock.now()
+      throw error
+    }
+  }
+}

@@ -1,0 +1,45 @@
+/**
+ * What `lsp/` and `cli/` see of a session: one request in, one answer out. Offsets and strings only, no LSP.
+ */
+import type { Span, TextEdit } from '../base/spans.ts'
+
+/** A document's text at one version; never changes. */
+export interface Snapshot {
+  readonly uri: string
+  readonly languageId: string
+  readonly version: number
+  readonly text: string
+}
+
+export interface InfillRequest {
+  /** The newest request of a (document, method) pair supersedes the one before. Both methods share one job. */
+  readonly method: 'completion' | 'inline'
+  readonly snapshot: Snapshot
+  readonly offset: number // UTF-16 code units into `snapshot.text`
+  /** Asked for by hand: no debounce, a longer budget. */
+  readonly invoked: boolean
+  /** The chosen item of the editor's menu: it would replace `span`; the completion must begin with `text`. */
+  readonly selected?: { readonly span: Span; readonly text: string }
+}
+
+export type Answer =
+  /** `edit` belongs to the request's snapshot; `partial` when the budget cut it short and more is being made. */
+  | { readonly kind: 'completion'; readonly edit: TextEdit; readonly partial: boolean }
+  /** Nothing to offer, on purpose; `reason` is for the log. */
+  | { readonly kind: 'nothing'; readonly reason: string }
+  /** The budget was reached before anything could be shown; the work goes on, ask again. */
+  | { readonly kind: 'pending' }
+
+export interface Session {
+  /**
+   * Resolves within the method's budget.
+   *
+   * @throws {Aborted} superseded by a newer request, or cancelled by `signal`.
+   * @throws {EngineError} when the engine failed; the next request tries again.
+   */
+  request(request: InfillRequest, signal: AbortSignal): Promise<Answer>
+  /** The document was closed: drops what is kept for it. */
+  forget(uri: string): void
+  /** Supersedes all requests, waits for the pass in hand, frees the engine. */
+  close(): Promise<void>
+}

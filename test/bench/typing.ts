@@ -1,0 +1,73 @@
+/** Somebody types into a real file: from `didChange` to the answer, over the protocol, debounce off. */
+import type { OpenRooms } from '../../server/cli/openRooms.ts'
+import type { Filled } from '../../server/session/fillGap.ts'
+import { type EditorSession, openEditor } from './editor.ts'
+import { median, quantile, rounded, seededRandom } from './stats.ts'
+
+interface Keystroke {
+  readonly ms: number
+  readonly filled: Filled | undefined // undefined: answered without the model
+}
+
+/** Rests of lines, typed again character by character: the places are drawn by a seed. */
+export async function typing(rooms: OpenRooms, text: string, placeCount: number) {
+  const editor = await openEditor(rooms)
+  const random = seededRandom(7)
+  const lines = text.split('\n')
+  const keystrokes: Keystroke[] = []
+  const jumps: number[] = []
+  for (let place = 0; place < placeCount; place++) {
+    const line = pickLine(lines, random)
+    const indent = /^\s*/.exec(lines[line]!)![0].length
+    const from = indent + 1 + Math.floor(random() * Math.min(8, lines[line]!.length - indent - 2))
+    const rest = lines[line]!.slice(from)
+    const document = [...lines.slice(0, line), lines[line]!.slice(0, from), ...lines.slice(line + 1)].join('\n')
+    await editor.open(document)
+    // First ghost text after a jump: nothing of this place is encoded yet but what places nearby share.
+    jumps.push((await keystroke(editor, line, from, '')).ms)
+    for (const [i, character] of [...rest.slice(0, 10)].entries()) {
+      keystrokes.push(await keystroke(editor, line, from + i, character))
+    }
+  }
+  await editor.close()
+  const withModel = keystrokes.filter(({ filled }) => filled)
+  const fills = withModel.map(({ filled }) => filled!)
+  const ms = withModel.map((stroke) => stroke.ms)
+  return {
+    keystroke_p50_ms: rounded(median(ms)),
+    keystroke_p95_ms: rounded(quantile(ms, 0.95)),
+    keystrokes_with_model: withModel.length,
+    tokens_p50: median(fills.map(({ tokens }) => tokens)),
+    passes_p50: median(fills.map(({ steps }) => steps)),
+    rows_p50: median(fills.map(({ rows }) => rows)),
+    encoded_rows_p50: median(fills.map(({ encodedRows }) => encodedRows)),
+    type_through: {
+      keystrokes: keystrokes.length - withModel.length,
+      p50_ms: rounded(median(keystrokes.filter(({ filled }) => !filled).map((stroke) => stroke.ms)), 2),
+    },
+    jump_p50_ms: rounded(median(jumps)),
+    jump_p95_ms: rounded(quantile(jumps, 0.95)),
+    completion_split_ms: {
+      encode: rounded(median(fills.map((filled) => filled.ms.encode))),
+      denoise: rounded(median(fills.map((filled) => filled.ms.denoise))),
+      rest: rounded(
+        median(withModel.map((stroke) => stroke.ms - stroke.filled!.ms.encode - stroke.filled!.ms.denoise)),
+      ),
+    },
+  }
+}
+
+function pickLine(lines: readonly string[], random: () => number): number {
+  for (;;) {
+    const line = Math.floor(lines.length * (0.2 + 0.75 * random()))
+    if (lines[line]!.trim().length >= 24) return line
+  }
+}
+
+async function keystroke(editor: EditorSession, line: number, character: number, typed: string): Promise<Keystroke> {
+  const began = performance.now()
+  const before = editor.fills.length
+  if (typed) await editor.type(line, character, typed)
+  await editor.inline(line, character + typed.length)
+  return { ms: performance.now() - began, filled: editor.fills[before] }
+}

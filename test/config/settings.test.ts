@@ -1,0 +1,83 @@
+import { expect, test } from 'vitest'
+import { defaultSettings, nearest, readSettings, type Settings } from '../../server/config/settings.ts'
+
+const changed = (input: unknown, changes: Partial<Settings>) =>
+  expect(readSettings(input)).toEqual({ settings: { ...defaultSettings, ...changes }, warnings: [] })
+
+test('nothing said: the defaults', () => {
+  for (const input of [undefined, null, {}, [], { lacuna: {} }, { lacuna: null }, { lacuna: [] }]) changed(input, {})
+  expect(defaultSettings).toEqual({
+    logLevel: 'info',
+    completion: true,
+    inline: true,
+    maxTokens: 64,
+    completionBudgetMs: 80,
+    inlineBudgetMs: 500,
+    invokedBudgetMs: 5000,
+    debounceMs: 75,
+  })
+})
+
+test('reads what is set, bare or under its section', () => {
+  changed({ maxTokens: 32, completion: false }, { maxTokens: 32, completion: false })
+  changed({ lacuna: { logLevel: 'debug' }, python: { x: 1 } }, { logLevel: 'debug' })
+})
+
+test('an unset key of the editor is no value', () => changed({ model: null, maxTokens: null }, {}))
+
+test("keys of the editor's extension are left alone", () => changed({ trace: { server: 'verbose' } }, {}))
+
+test('a misspelt key is named with its nearest; the rest stays in force', () => {
+  const { settings, warnings } = readSettings({ maxToken: 32, debounceMs: 10 })
+  expect(settings).toEqual({ ...defaultSettings, debounceMs: 10 })
+  expect(warnings).toEqual(['lacuna.maxToken: no such setting; did you mean "maxTokens"?'])
+})
+
+test('a key near to none gets the list', () => {
+  expect(readSettings({ colour: 'red' }).warnings[0]).toMatch(/^lacuna\.colour: no such setting; there are logLevel, /)
+})
+
+test('a bad value is named with what was found and what stays', () => {
+  const { settings, warnings } = readSettings({ maxTokens: '32', completionBudgetMs: -1, inline: false })
+  expect(settings).toEqual({ ...defaultSettings, inline: false })
+  expect(warnings).toEqual([
+    'lacuna.maxTokens: invalid input: expected number, received string, found "32"; it stays 64',
+    'lacuna.completionBudgetMs: Too small: expected number to be >=0, found -1; it stays 80',
+  ])
+})
+
+test('a bad value of a closed list gets the nearest good one', () => {
+  expect(readSettings({ logLevel: 'warning' }).warnings[0]).toContain(
+    'found "warning"; did you mean "warn"?; it stays "info"',
+  )
+})
+
+test('what is no object at all', () => {
+  expect(readSettings('fast').warnings).toEqual(['lacuna: wanted an object of settings, found "fast"; ignored'])
+  expect(readSettings({ lacuna: [1] }).settings).toEqual(defaultSettings)
+})
+
+test('later layers stand on earlier ones', () => {
+  const base = readSettings({ maxTokens: 8, debounceMs: 5 }).settings
+  expect(readSettings({ maxTokens: 'many', inline: false }, base).settings).toEqual({ ...base, inline: false })
+})
+
+test('a workspace cannot choose the model', () => {
+  const base = readSettings({ model: 'mine' }).settings
+  const read = readSettings({ model: '/repo/evil' }, base, 'merged')
+  expect(read.settings.model).toBe('mine')
+  expect(read.warnings[0]).toContain('lacuna.model: a workspace could set it here')
+  expect(readSettings({ model: 'mine' }, base, 'merged').warnings).toEqual([])
+})
+
+test('names of Object.prototype are no settings', () => {
+  expect(readSettings(JSON.parse('{"__proto__": 1, "constructor": 2}')).warnings).toHaveLength(2)
+})
+
+test('nearest', () => {
+  const names = ['maxTokens', 'inline', 'completion']
+  expect(nearest('INLINE', names)).toBe('inline')
+  expect(nearest('max_tokens', names)).toBe('maxTokens')
+  expect(nearest('completions', names)).toBe('completion')
+  expect(nearest('zebra', names)).toBeUndefined()
+})
