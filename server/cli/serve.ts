@@ -12,7 +12,10 @@ export const serve: Command = {
   name: '--stdio',
   positionals: [],
   summary: 'Serves an editor over standard input and output (Language Server Protocol 3.18).',
-  options: { stdio: { type: 'boolean', help: 'the only transport' } },
+  options: {
+    stdio: { type: 'boolean', help: 'the only transport' },
+    clientProcessId: { type: 'string', value: 'PID', help: 'ignored; the protocol says it too' },
+  },
   run: () => serveStdio({ openSession, version }),
 }
 

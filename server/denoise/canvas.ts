@@ -13,6 +13,7 @@ export class Canvas {
   /** Position of slot 0: the number of prefix tokens. */
   readonly firstSlot: number
   readonly slots: number[]
+  private readonly probabilities: number[]
   private readonly lastPrefixId: number
   private readonly suffixRows: number
   private readonly context: CanvasContext
@@ -25,6 +26,7 @@ export class Canvas {
     this.context = context
     this.maskId = maskId
     this.slots = Array<number>(slotCount).fill(maskId)
+    this.probabilities = Array<number>(slotCount).fill(1)
   }
 
   isOpen(slot: number): boolean {
@@ -37,13 +39,20 @@ export class Canvas {
     return at < 0 ? this.slots.length : at
   }
 
-  commit(slot: number, id: number): void {
+  /** @param probability what the model gave the token when it was committed. */
+  commit(slot: number, id: number, probability: number): void {
     this.slots[slot] = id
+    this.probabilities[slot] = probability
   }
 
   /** The committed tokens up to the first open slot. */
   leadingRun(): number[] {
     return this.slots.slice(0, this.leftmostOpen())
+  }
+
+  /** Product of the probabilities of the leading run. */
+  leadingProbability(): number {
+    return this.probabilities.slice(0, this.leftmostOpen()).reduce((product, probability) => product * probability, 1)
   }
 
   /** The forward pass that predicts `asked` slots: all canvas rows see all of the context and each other. */

@@ -6,7 +6,13 @@
 import { abortReason } from '../base/errors.ts'
 import type { EncodingId, Engine, TokenIds } from '../engine/engine.ts'
 import { Canvas, type CanvasContext } from './canvas.ts'
-import { type CommitRules, commitLeftmostFirst, type LeftmostFirst, slotsToAsk } from './leftmostFirst.ts'
+import {
+  type CommitOutcome,
+  type CommitRules,
+  commitLeftmostFirst,
+  type LeftmostFirst,
+  slotsToAsk,
+} from './leftmostFirst.ts'
 
 export interface DenoiseRequest {
   readonly prefixIds: TokenIds // at least one
@@ -14,6 +20,8 @@ export interface DenoiseRequest {
   readonly context: CanvasContext
   readonly canvasSlots: number // of each canvas
   readonly maxTokens: number
+  /** The middle ends where the product of its tokens' probabilities falls below this. */
+  readonly floor: number
   readonly maskId: number
   readonly schedule: LeftmostFirst
   readonly rules: CommitRules
@@ -21,8 +29,10 @@ export interface DenoiseRequest {
 
 export interface Denoised {
   readonly ids: number[] // the middle, ends not included
-  /** 'length': `maxTokens` were filled without an end. */
-  readonly finish: 'ended' | 'length' | 'stuck'
+  /** Product of the probabilities the tokens had when they were committed. */
+  readonly probability: number
+  /** 'length': `maxTokens` were filled without an end; 'unsure': the floor was reached. */
+  readonly finish: 'ended' | 'length' | 'stuck' | 'unsure'
   readonly steps: number
   readonly rows: number // canvas rows computed over all steps
 }
@@ -41,6 +51,7 @@ interface Job {
   context: CanvasContext
   canvas: Canvas
   done: number[] // middles of the canvases folded so far
+  doneProbability: number
   folded: EncodingId[]
   steps: number
   rows: number
@@ -74,6 +85,7 @@ export class Denoiser {
         context: request.context,
         canvas: openCanvas(request, request.prefixIds, request.context, 0),
         done: [],
+        doneProbability: 1,
         folded: [],
         steps: 0,
         rows: 0,
@@ -120,21 +132,18 @@ export class Denoiser {
     }
   }
 
-  private take(job: Job, outcome: ReturnType<typeof commitLeftmostFirst>): void {
+  private take(job: Job, outcome: CommitOutcome): void {
     const ids = [...job.done, ...job.canvas.leadingRun()]
+    const probability = job.doneProbability * job.canvas.leadingProbability()
+    const { steps, rows } = job
+    const finish = (how: Denoised['finish']) =>
+      this.leave(job, () => job.resolve({ ids, probability, finish: how, steps, rows }))
     job.onStep(ids)
-    switch (outcome) {
-      case 'open':
-        return
-      case 'ended':
-      case 'stuck':
-        return this.leave(job, () => job.resolve({ ids, finish: outcome, steps: job.steps, rows: job.rows }))
-      case 'filled':
-        if (ids.length >= job.request.maxTokens) {
-          return this.leave(job, () => job.resolve({ ids, finish: 'length', steps: job.steps, rows: job.rows }))
-        }
-        return void this.fold(job)
-    }
+    if (outcome === 'ended' || outcome === 'stuck') return finish(outcome)
+    if (probability < job.request.floor) return finish('unsure')
+    if (outcome === 'open') return
+    if (ids.length >= job.request.maxTokens) return finish('length')
+    void this.fold(job)
   }
 
   /** The job leaves the batch while its middle is encoded, and joins again with a new canvas. */
@@ -150,6 +159,7 @@ export class Denoiser {
       )
       job.folded.push(encoding!.id)
       job.done.push(...filled)
+      job.doneProbability *= job.canvas.leadingProbability()
       job.prefixIds = [...job.prefixIds, ...filled]
       job.context = { ...job.context, prefix: encoding!.id }
       job.canvas = openCanvas(job.request, job.prefixIds, job.context, job.done.length)

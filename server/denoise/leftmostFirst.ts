@@ -66,7 +66,7 @@ export function commitLeftmostFirst(
       continue
     }
     if (i > 0 && (clamped || guess.probability < schedule.threshold)) continue
-    if (guess.id !== 'end') canvas.commit(slot, guess.id)
+    if (guess.id !== 'end') canvas.commit(slot, guess.id, guess.probability)
     else if (allLeftCommitted) return 'ended'
   }
   return canvas.leftmostOpen() === canvas.slots.length ? 'filled' : 'open'
@@ -77,10 +77,17 @@ interface Guess {
   readonly probability: number
 }
 
+/** The best token that the clamp allows; its probability is among those of the best that it allows. */
 function clampedGuess(prediction: Prediction, i: number, rules: CommitRules, leading: TokenIds): Guess | undefined {
-  const ids = prediction.topIds[i]!
-  const at = ids.findIndex((id) => !rules.forbiddenIds.has(id) && rules.clamp.allows(leading, id))
-  return at < 0 ? undefined : { id: ids[at]!, probability: Math.exp(prediction.topLogProbs[i]![at]!) }
+  let best: number | undefined
+  let [bestProbability, sum] = [0, 0]
+  for (const [k, id] of prediction.topIds[i]!.entries()) {
+    if (rules.forbiddenIds.has(id) || !rules.clamp.allows(leading, id)) continue
+    const probability = Math.exp(prediction.topLogProbs[i]![k]!)
+    sum += probability
+    if (best === undefined) [best, bestProbability] = [id, probability]
+  }
+  return best === undefined ? undefined : { id: best, probability: bestProbability / sum }
 }
 
 /** The best single token, or the end when all ends together are likelier. */

@@ -27,7 +27,12 @@ export interface GapRequest {
   readonly scope: Scope
   readonly maxTokens: number
   readonly languageId?: string
+  /** Default `defaultFloor`. */
+  readonly floor?: number
 }
+
+/** Below this product of probabilities a line is right in few cases, and showing less of it is better and faster. */
+export const defaultFloor = 0.02
 
 export interface Rooms {
   readonly model: SessionModel
@@ -41,6 +46,8 @@ export type Filled = (
   | { readonly kind: 'completion'; readonly edit: TextEdit }
   | { readonly kind: 'nothing'; readonly reason: string }
 ) & {
+  readonly probability: number // product of its tokens' probabilities as they were committed
+  readonly finish: Denoised['finish']
   readonly tokens: number // of the middle as the model gave it
   readonly steps: number
   readonly rows: number // canvas rows over all steps
@@ -84,6 +91,8 @@ export async function fillGap(
   const edit = editOf(result, request)
   return {
     ...(edit ? { kind: 'completion', edit } : { kind: 'nothing', reason: reasonOf(result, denoised.finish) }),
+    probability: denoised.probability,
+    finish: denoised.finish,
     tokens: denoised.ids.length,
     steps: denoised.steps,
     rows: denoised.rows,
@@ -94,7 +103,7 @@ export async function fillGap(
 
 function denoiseRequest(
   plan: Plan,
-  { scope, maxTokens }: GapRequest,
+  { scope, maxTokens, floor = defaultFloor }: GapRequest,
   model: SessionModel,
   context: CanvasContext,
 ): DenoiseRequest {
@@ -106,6 +115,7 @@ function denoiseRequest(
     context,
     canvasSlots,
     maxTokens,
+    floor,
     maskId,
     schedule: { threshold, window },
     rules: {
@@ -131,6 +141,7 @@ function finished(
     after: plan.after,
     scope: request.scope,
     complete,
+    ...(request.languageId === undefined ? {} : { languageId: request.languageId }),
   })
 }
 

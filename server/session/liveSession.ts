@@ -102,7 +102,7 @@ export class LiveSession implements Session {
       running?.controller.abort(new Aborted('superseded'))
       if (!request.invoked && debounceMs > 0) await this.options.clock.sleep(debounceMs, signal)
     }
-    const job = this.jobFor(place, virtual)
+    const job = this.jobFor(place, virtual, request.snapshot.languageId)
     const timeout = new AbortController()
     const left = Math.max(0, budget - (this.options.clock.now() - began))
     const budgetReached = this.options.clock.sleep(left, timeout.signal).then(
@@ -120,12 +120,13 @@ export class LiveSession implements Session {
   }
 
   /** The job of the document when it is at this place, else a new one. */
-  private jobFor(place: Place, { text, offset }: Virtual): Job {
+  private jobFor(place: Place, { text, offset }: Virtual, languageId: string): Job {
     const running = this.jobs.get(place.uri)
     if (running && samePlace(running.place, place) && !running.controller.signal.aborted) return running
     running?.controller.abort(new Aborted('superseded'))
     const controller = new AbortController()
-    const request = { text, offset, scope: 'line' as const, maxTokens: this.options.settings().maxTokens }
+    const { maxTokens } = this.options.settings()
+    const request = { text, offset, languageId, scope: 'line' as const, maxTokens }
     const result = fillGap(this.rooms, request, controller.signal, (edit) => {
       job.shown = edit
     })

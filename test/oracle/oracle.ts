@@ -7,7 +7,12 @@ export interface OracleCase {
   readonly prefixIds: number[]
   readonly suffixIds: number[]
   readonly canvasIds: number[]
-  readonly rows: readonly { readonly top: number[]; readonly logprobs: number[]; readonly entropy: number; readonly end: number }[]
+  readonly rows: readonly {
+    readonly top: number[]
+    readonly logprobs: number[]
+    readonly entropy: number
+    readonly end: number
+  }[]
   readonly infill: { readonly ids: number[]; readonly steps: number; readonly margin: number }
 }
 

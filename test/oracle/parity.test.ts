@@ -54,7 +54,9 @@ describe('float32 graph', () => {
         largestEntropy = Math.max(largestEntropy, Math.abs(prediction.entropy[i]! - row.entropy))
       }
     }
-    process.stderr.write(`largest difference: log-probability ${largest.toExponential(1)}, entropy ${largestEntropy.toExponential(1)}\n`)
+    process.stderr.write(
+      `largest difference: log-probability ${largest.toExponential(1)}, entropy ${largestEntropy.toExponential(1)}\n`,
+    )
     expect(largest).toBeLessThan(tolerance)
     expect(largestEntropy).toBeLessThan(tolerance)
   })
@@ -71,6 +73,7 @@ describe('float32 graph', () => {
           context: { prefix: prefix!.id, suffix: suffix!.id },
           canvasSlots: 16,
           maxTokens: 16,
+          floor: 0,
           maskId: oracle.header.maskId,
           schedule: { threshold: 0.9, window: 4 },
           rules: {
@@ -84,7 +87,12 @@ describe('float32 graph', () => {
       engine.release([prefix!.id, suffix!.id])
       const same = result.steps === one.infill.steps && result.ids.join() === one.infill.ids.join()
       if (!same && one.infill.margin < nearTie) nearTies++
-      else expect({ name: one.name, ids: result.ids, steps: result.steps }).toEqual({ name: one.name, ids: one.infill.ids, steps: one.infill.steps })
+      else
+        expect({ name: one.name, ids: result.ids, steps: result.steps }).toEqual({
+          name: one.name,
+          ids: one.infill.ids,
+          steps: one.infill.steps,
+        })
     }
     process.stderr.write(`near-ties decided otherwise: ${nearTies} of ${oracle.cases.length}\n`)
     expect(nearTies).toBeLessThanOrEqual(1)

@@ -1,0 +1,122 @@
+/**
+ * Quality by hand: lines of real files cut at any character, filled, compared with what stood there.
+ * `node dist/exactLines.js [--slots 8] [--threshold 0.9] [--count 40] [--floor 0] [--prefix 768] FILES…`
+ */
+import { readFileSync } from 'node:fs'
+import { extname } from 'node:path'
+import { parseArgs } from 'node:util'
+import { openRooms } from '../../server/cli/openRooms.ts'
+import { windowSize } from '../../server/infill/plan.ts'
+import { resolveModel } from '../../server/model/store.ts'
+import { fillGap } from '../../server/session/fillGap.ts'
+import { median, rounded, seededRandom } from './stats.ts'
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    slots: { type: 'string', default: '8' },
+    threshold: { type: 'string', default: '0.9' },
+    window: { type: 'string', default: '4' },
+    count: { type: 'string', default: '40' },
+    floor: { type: 'string', default: '0' },
+    prefix: { type: 'string', default: '768' },
+    suffix: { type: 'string', default: '64' },
+    seed: { type: 'string', default: '1' },
+    show: { type: 'boolean' },
+  },
+})
+const languages: Record<string, string> = {
+  '.py': 'python',
+  '.ts': 'typescript',
+  '.js': 'javascript',
+  '.mjs': 'javascript',
+}
+Object.assign(windowSize, { prefix: Number(values.prefix) })
+const rooms = await openRooms(await resolveModel(), { cache: true, canvasSlots: Number(values.slots) })
+Object.assign(rooms.model, {
+  threshold: Number(values.threshold),
+  window: Number(values.window),
+  suffixTokens: Number(values.suffix),
+})
+const random = seededRandom(Number(values.seed))
+const texts = positionals
+  .map((path) => ({ path, text: readFileSync(path, 'utf8') }))
+  .filter(({ text }) => text.length > 2000)
+const results: {
+  exact: boolean
+  first: boolean
+  steps: number
+  tokens: number
+  probability: number
+  ms: number
+  finish: string
+  language: string
+  shown: boolean
+}[] = []
+for (const wanted of ['python', 'typescript', 'javascript']) {
+  const own = texts.filter(({ path }) => languages[extname(path)] === wanted)
+  for (let i = 0; own.length > 0 && i < Number(values.count); i++) {
+    const { text } = own[Math.floor(random() * own.length)]!
+    const lines = text.split('\n')
+    let line = 0
+    do line = Math.floor(random() * lines.length)
+    while (lines[line]!.trim().length < 8 || lines[line]!.length > 160)
+    const indent = /^\s*/.exec(lines[line]!)![0].length
+    const at = indent + Math.floor(random() * (lines[line]!.trimEnd().length - indent))
+    const start = lines.slice(0, line).reduce((sum, { length }) => sum + length + 1, 0)
+    const truth = lines[line]!.slice(at).trimEnd()
+    const gapped = text.slice(0, start + at) + text.slice(start + lines[line]!.length)
+    const filled = await fillGap(
+      rooms,
+      {
+        text: gapped,
+        offset: start + at,
+        scope: 'line',
+        maxTokens: 48,
+        languageId: wanted,
+        floor: Number(values.floor),
+      },
+      new AbortController().signal,
+    )
+    const shown = filled.kind === 'completion' ? filled.edit.text : ''
+    const exact = shown === truth
+    const first = shown !== '' && truth.startsWith(shown.slice(0, 4))
+    results.push({
+      exact,
+      first,
+      steps: filled.steps,
+      tokens: filled.tokens,
+      probability: filled.probability,
+      ms: filled.ms.denoise,
+      finish: filled.finish,
+      language: wanted,
+      shown: shown !== '',
+    })
+    if (values.show)
+      process.stdout.write(
+        `${exact ? '=' : ' '} ${filled.probability.toFixed(3)} ${filled.steps} ${JSON.stringify(lines[line]!.slice(0, at))} → ${JSON.stringify(shown)} | ${JSON.stringify(truth)}\n`,
+      )
+  }
+}
+await rooms.close()
+const share = (some: (typeof results)[number][], f: (r: (typeof results)[number]) => boolean) =>
+  rounded((100 * some.filter(f).length) / some.length)
+const mean = (f: (r: (typeof results)[number]) => number) =>
+  rounded(results.reduce((sum, r) => sum + f(r), 0) / results.length, 2)
+process.stdout.write(
+  `${JSON.stringify({ ...values, cases: results.length, exact: share(results, (r) => r.exact), first4: share(results, (r) => r.first), steps: mean((r) => r.steps), steps_p50: median(results.map((r) => r.steps)), tokens: mean((r) => r.tokens), ms_p50: rounded(median(results.map((r) => r.ms))) })}\n`,
+)
+for (const [from, to] of [
+  [0.5, 1.01],
+  [0.2, 0.5],
+  [0.1, 0.2],
+  [0.05, 0.1],
+  [0.02, 0.05],
+  [0.005, 0.02],
+  [0, 0.005],
+] as const) {
+  const bin = results.filter((r) => r.probability >= from && r.probability < to)
+  process.stdout.write(
+    `  probability ${from}–${to}: ${bin.length} cases, exact ${bin.filter((r) => r.exact).length}, steps ${rounded(bin.reduce((s, r) => s + r.steps, 0) / bin.length)}\n`,
+  )
+}
