@@ -6,6 +6,6 @@ export default defineConfig([
   {
     ...shared,
     input: { main: 'server/main.ts', worker: 'server/engine/onnx/worker.ts' },
-    output: { dir: 'dist', format: 'esm', cleanDir: true, chunkFileNames: '[name]-[hash].js' },
+    output: { dir: 'dist', format: 'esm', chunkFileNames: '[name].js' },
   },
 ])

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { messageOf, UserError } from '../base/errors.ts'
 import { resolveModel } from '../model/store.ts'
-import { fillGap } from '../session/fillGap.ts'
+import { askedFor, fillGap } from '../session/fillGap.ts'
 import type { Command, Terminal } from './command.ts'
 import { openRooms } from './openRooms.ts'
 import { offsetOf, parsePlace, positionOf } from './place.ts'
@@ -32,7 +32,14 @@ export const complete: Command = {
     const rooms = await openRooms(await resolveModel(args.text('model')), { cache: !args.flag('no-cache') })
     const load = performance.now() - began
     try {
-      const request = { text, offset, scope: args.flag('block') ? ('block' as const) : ('line' as const), maxTokens }
+      const request = {
+        text,
+        offset,
+        scope: args.flag('block') ? ('block' as const) : ('line' as const),
+        maxTokens,
+        certainty: askedFor,
+        languageId: languageOf(place.file),
+      }
       const filled = await fillGap(rooms, request, new AbortController().signal)
       if (!args.flag('json')) {
         if (filled.kind === 'completion') terminal.out(`${filled.edit.text}\n`)
@@ -75,4 +82,30 @@ async function readDocument(file: string, terminal: Terminal): Promise<string> {
   } catch (error) {
     throw new UserError(`cannot read ${file}: ${messageOf(error)}`)
   }
+}
+
+/** LSP's name of the language, by the file's ending; only brackets, comments and quotes depend on it. */
+function languageOf(file: string): string {
+  const ending = file.slice(file.lastIndexOf('.') + 1)
+  return languageIds[ending] ?? 'plaintext'
+}
+
+const languageIds: Readonly<Record<string, string>> = {
+  py: 'python',
+  js: 'javascript',
+  mjs: 'javascript',
+  cjs: 'javascript',
+  jsx: 'javascriptreact',
+  ts: 'typescript',
+  mts: 'typescript',
+  tsx: 'typescriptreact',
+  rs: 'rust',
+  go: 'go',
+  c: 'c',
+  h: 'c',
+  cpp: 'cpp',
+  java: 'java',
+  lua: 'lua',
+  sh: 'shellscript',
+  rb: 'ruby',
 }

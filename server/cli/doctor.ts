@@ -3,7 +3,7 @@ import { availableParallelism, totalmem } from 'node:os'
 import { messageOf } from '../base/errors.ts'
 import { verifyBundle } from '../model/openBundle.ts'
 import { resolveModel } from '../model/store.ts'
-import { fillGap } from '../session/fillGap.ts'
+import { askedFor, fillGap } from '../session/fillGap.ts'
 import type { Command } from './command.ts'
 import { openRooms } from './openRooms.ts'
 import { version } from './version.ts'
@@ -54,7 +54,13 @@ export const doctor: Command = {
       const filled = await check('completion', async () => {
         const text =
           'def mean(values):\n    total = 0\n    for value in values:\n        total += \n    return total / len(values)\n'
-        const request = { text, offset: text.indexOf('+= ') + 3, scope: 'line' as const, maxTokens: 8 }
+        const request = {
+          text,
+          offset: text.indexOf('+= ') + 3,
+          scope: 'line' as const,
+          maxTokens: 8,
+          certainty: askedFor,
+        }
         const result = await fillGap(rooms, request, new AbortController().signal)
         if (result.kind === 'nothing') throw new Error(`the model filled nothing: ${result.reason}`)
         return [

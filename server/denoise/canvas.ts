@@ -50,9 +50,9 @@ export class Canvas {
     return this.slots.slice(0, this.leftmostOpen())
   }
 
-  /** Product of the probabilities of the leading run. */
-  leadingProbability(): number {
-    return this.probabilities.slice(0, this.leftmostOpen()).reduce((product, probability) => product * probability, 1)
+  /** What the model gave each token of the leading run. */
+  leadingProbabilities(): number[] {
+    return this.probabilities.slice(0, this.leftmostOpen())
   }
 
   /** The forward pass that predicts `asked` slots: all canvas rows see all of the context and each other. */

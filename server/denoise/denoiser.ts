@@ -9,6 +9,7 @@ import { Canvas, type CanvasContext } from './canvas.ts'
 import {
   type CommitOutcome,
   type CommitRules,
+  clampAfter,
   commitLeftmostFirst,
   type LeftmostFirst,
   slotsToAsk,
@@ -27,18 +28,22 @@ export interface DenoiseRequest {
   readonly rules: CommitRules
 }
 
-export interface Denoised {
-  readonly ids: number[] // the middle, ends not included
-  /** Product of the probabilities the tokens had when they were committed. */
-  readonly probability: number
+/** The middle from the left, as far as it is committed; ends are not included. */
+export interface Progress {
+  readonly ids: TokenIds
+  /** What the model gave each of them when it was committed. */
+  readonly probabilities: readonly number[]
+}
+
+export interface Denoised extends Progress {
   /** 'length': `maxTokens` were filled without an end; 'unsure': the floor was reached. */
   readonly finish: 'ended' | 'length' | 'stuck' | 'unsure'
   readonly steps: number
   readonly rows: number // canvas rows computed over all steps
 }
 
-/** Called after each step with the committed run from the left. */
-export type OnStep = (leading: TokenIds) => void
+/** Called after each step. */
+export type OnStep = (progress: Progress) => void
 
 interface Job {
   readonly request: DenoiseRequest
@@ -47,11 +52,12 @@ interface Job {
   readonly endIds: TokenIds // sent to the engine as a set
   readonly resolve: (result: Denoised) => void
   readonly reject: (error: unknown) => void
+  rules: CommitRules
   prefixIds: TokenIds
   context: CanvasContext
   canvas: Canvas
   done: number[] // middles of the canvases folded so far
-  doneProbability: number
+  doneProbabilities: number[]
   folded: EncodingId[]
   steps: number
   rows: number
@@ -73,19 +79,23 @@ export class Denoiser {
    */
   denoise(request: DenoiseRequest, signal: AbortSignal, onStep: OnStep = () => {}): Promise<Denoised> {
     if (request.prefixIds.length === 0) throw new RangeError('a canvas needs at least one prefix token')
+    if (!(request.schedule.window >= 1)) throw new RangeError('a schedule needs a window of at least one slot')
+    const { rules, maskId } = request
     return new Promise((resolve, reject) => {
       const job: Job = {
         request,
         signal,
         onStep,
-        endIds: [...request.rules.endIds],
+        endIds: [...rules.endIds],
         resolve,
         reject,
+        // A committed mask would leave its slot open, for ever.
+        rules: { ...rules, forbiddenIds: new Set([...rules.forbiddenIds, maskId]) },
         prefixIds: request.prefixIds,
         context: request.context,
         canvas: openCanvas(request, request.prefixIds, request.context, 0),
         done: [],
-        doneProbability: 1,
+        doneProbabilities: [],
         folded: [],
         steps: 0,
         rows: 0,
@@ -117,15 +127,13 @@ export class Denoiser {
     const asked = jobs.map(({ canvas, request }) => slotsToAsk(canvas, request.schedule))
     try {
       const stepJobs = jobs.map((job, i) => job.canvas.stepJob(asked[i]!, job.endIds))
-      const predictions = await this.engine.step(stepJobs, allAborted(jobs.map(({ signal }) => signal)))
+      const aborted = allAborted(jobs.map(({ signal }) => signal))
+      const predictions = await this.engine.step(stepJobs, aborted.signal).finally(aborted.end)
       for (const [i, job] of jobs.entries()) {
         if (job.signal.aborted) continue
         job.steps++
         job.rows += stepJobs[i]!.ids.length
-        this.take(
-          job,
-          commitLeftmostFirst(job.canvas, asked[i]!, predictions[i]!, job.request.schedule, job.request.rules),
-        )
+        this.take(job, commitLeftmostFirst(job.canvas, asked[i]!, predictions[i]!, job.request.schedule, job.rules))
       }
     } catch (error) {
       for (const job of jobs) this.leave(job, () => job.reject(job.signal.aborted ? abortReason(job.signal) : error))
@@ -134,13 +142,13 @@ export class Denoiser {
 
   private take(job: Job, outcome: CommitOutcome): void {
     const ids = [...job.done, ...job.canvas.leadingRun()]
-    const probability = job.doneProbability * job.canvas.leadingProbability()
+    const probabilities = [...job.doneProbabilities, ...job.canvas.leadingProbabilities()]
     const { steps, rows } = job
     const finish = (how: Denoised['finish']) =>
-      this.leave(job, () => job.resolve({ ids, probability, finish: how, steps, rows }))
-    job.onStep(ids)
+      this.leave(job, () => job.resolve({ ids, probabilities, finish: how, steps, rows }))
+    job.onStep({ ids, probabilities })
     if (outcome === 'ended' || outcome === 'stuck') return finish(outcome)
-    if (probability < job.request.floor) return finish('unsure')
+    if (product(probabilities) < job.request.floor) return finish('unsure')
     if (outcome === 'open') return
     if (ids.length >= job.request.maxTokens) return finish('length')
     void this.fold(job)
@@ -159,7 +167,8 @@ export class Denoiser {
       )
       job.folded.push(encoding!.id)
       job.done.push(...filled)
-      job.doneProbability *= job.canvas.leadingProbability()
+      job.rules = { ...job.rules, clamp: clampAfter(job.request.rules.clamp, [...job.done]) }
+      job.doneProbabilities.push(...job.canvas.leadingProbabilities())
       job.prefixIds = [...job.prefixIds, ...filled]
       job.context = { ...job.context, prefix: encoding!.id }
       job.canvas = openCanvas(job.request, job.prefixIds, job.context, job.done.length)
@@ -182,14 +191,20 @@ function openCanvas(request: DenoiseRequest, prefixIds: TokenIds, context: Canva
   return new Canvas(prefixIds, request.suffixIds.length, context, slots, request.maskId)
 }
 
-/** Fires when every one of the signals has fired. */
-function allAborted(signals: readonly AbortSignal[]): AbortSignal {
-  if (signals.length === 1) return signals[0]!
+export function product(probabilities: readonly number[]): number {
+  return probabilities.reduce((sofar, probability) => sofar * probability, 1)
+}
+
+/** A signal that fires when every one of the signals has fired; `end` when it is of no more use. */
+function allAborted(signals: readonly AbortSignal[]): { signal: AbortSignal; end: () => void } {
   const controller = new AbortController()
   const check = () => {
     if (signals.every((signal) => signal.aborted)) controller.abort(signals[0]!.reason)
   }
   for (const signal of signals) signal.addEventListener('abort', check, { once: true })
   check()
-  return controller.signal
+  const end = () => {
+    for (const signal of signals) signal.removeEventListener('abort', check)
+  }
+  return { signal: controller.signal, end }
 }

@@ -31,6 +31,14 @@ export interface Clamp {
 
 export const noClamp: Clamp = { isOver: () => true, allows: () => true }
 
+/** The clamp for what follows `done`. */
+export function clampAfter(clamp: Clamp, done: TokenIds): Clamp {
+  return {
+    isOver: (leading) => clamp.isOver([...done, ...leading]),
+    allows: (leading, id) => clamp.allows([...done, ...leading], id),
+  }
+}
+
 /** `ended`: an end was committed; `stuck`: no token that may stand in the leftmost slot is among the best. */
 export type CommitOutcome = 'open' | 'filled' | 'ended' | 'stuck'
 

@@ -2,8 +2,7 @@
 import type { TextEdit } from '../base/spans.ts'
 import type { EncodingCache } from '../cache/encodingCache.ts'
 import type { CanvasContext } from '../denoise/canvas.ts'
-import type { Denoised, DenoiseRequest, Denoiser } from '../denoise/denoiser.ts'
-import type { Finished } from '../infill/finish.ts'
+import type { Denoised, DenoiseRequest, Denoiser, Progress } from '../denoise/denoiser.ts'
 import { finish } from '../infill/finish.ts'
 import { heldBackClamp, lineBreakOf, type Plan, type PlanModel, planGap, type Scope } from '../infill/plan.ts'
 
@@ -27,12 +26,25 @@ export interface GapRequest {
   readonly scope: Scope
   readonly maxTokens: number
   readonly languageId?: string
-  /** Default `defaultFloor`. */
-  readonly floor?: number
+  readonly certainty: Certainty
 }
 
-/** Below this product of probabilities a line is right in few cases, and showing less of it is better and faster. */
-export const defaultFloor = 0.02
+/** How sure the model must be: products of the probabilities its tokens had when they were committed. */
+export interface Certainty {
+  /** Below this the work stops. */
+  readonly giveUp: number
+  /** What is shown of work that stopped: the longest beginning of at least this. */
+  readonly show: number
+}
+
+/**
+ * For what nobody asked for. Of 318 lines cut at any character none of those below 0.02, and 7 of 90 below 0.2, were
+ * right; beginnings are right about as often as their product says (CHANGELOG).
+ */
+export const unasked: Certainty = { giveUp: 0.1, show: 0.3 }
+
+/** For what was asked for by hand: whatever the model has to say. */
+export const askedFor: Certainty = { giveUp: 0, show: 0 }
 
 export interface Rooms {
   readonly model: SessionModel
@@ -46,7 +58,8 @@ export type Filled = (
   | { readonly kind: 'completion'; readonly edit: TextEdit }
   | { readonly kind: 'nothing'; readonly reason: string }
 ) & {
-  readonly probability: number // product of its tokens' probabilities as they were committed
+  readonly probabilities: readonly number[] // of its tokens, as they were committed
+  readonly ids: readonly number[]
   readonly finish: Denoised['finish']
   readonly tokens: number // of the middle as the model gave it
   readonly steps: number
@@ -70,9 +83,19 @@ export async function fillGap(
   const started = now()
   const encodedBefore = rooms.prefixes.encodedRows + rooms.suffixes.encodedRows
   const plan = planGap(request.text, request.offset, model)
-  const progress = (leading: readonly number[]) => {
-    const edit = editOf(finished(leading, plan, request, model, false), request)
-    if (edit) onProgress(edit)
+  const editAt = (progress: Progress, complete: boolean): TextEdit | string => {
+    const ids = complete ? progress.ids : sureRun(progress, request.certainty.show)
+    const middle = model.decode(ids)
+    if (!middle.startsWith(plan.held) || ids.length === 0) return 'the model was not sure enough'
+    const { before, after } = plan
+    const { scope, languageId } = request
+    const context = { before, after, scope, complete, ...(languageId === undefined ? {} : { languageId }) }
+    const finished = finish(middle.slice(plan.held.length), context)
+    return finished.kind === 'text' ? editOf(finished, request) : finished.reason
+  }
+  const progress = (now: Progress) => {
+    const edit = editAt(now, false)
+    if (typeof edit !== 'string') onProgress(edit)
   }
   const suffix = await rooms.suffixes.encode(plan.suffixIds, signal)
   let denoised: Denoised
@@ -87,11 +110,13 @@ export async function fillGap(
   } finally {
     suffix.end()
   }
-  const result = finished(denoised.ids, plan, request, model, denoised.finish === 'ended')
-  const edit = editOf(result, request)
+  const edit = editAt(denoised, denoised.finish === 'ended')
   return {
-    ...(edit ? { kind: 'completion', edit } : { kind: 'nothing', reason: reasonOf(result, denoised.finish) }),
-    probability: denoised.probability,
+    ...(typeof edit === 'string'
+      ? { kind: 'nothing', reason: reasonOf(edit, denoised) }
+      : { kind: 'completion', edit }),
+    probabilities: denoised.probabilities,
+    ids: denoised.ids,
     finish: denoised.finish,
     tokens: denoised.ids.length,
     steps: denoised.steps,
@@ -103,7 +128,7 @@ export async function fillGap(
 
 function denoiseRequest(
   plan: Plan,
-  { scope, maxTokens, floor = defaultFloor }: GapRequest,
+  { scope, maxTokens, certainty }: GapRequest,
   model: SessionModel,
   context: CanvasContext,
 ): DenoiseRequest {
@@ -115,7 +140,7 @@ function denoiseRequest(
     context,
     canvasSlots,
     maxTokens,
-    floor,
+    floor: certainty.giveUp,
     maskId,
     schedule: { threshold, window },
     rules: {
@@ -126,34 +151,21 @@ function denoiseRequest(
   }
 }
 
-function finished(
-  ids: readonly number[],
-  plan: Plan,
-  request: GapRequest,
-  model: SessionModel,
-  complete: boolean,
-): Finished {
-  const middle = model.decode(ids)
-  if (!middle.startsWith(plan.held))
-    return { kind: 'nothing', reason: 'too little was filled to reach past the cursor' }
-  return finish(middle.slice(plan.held.length), {
-    before: plan.before,
-    after: plan.after,
-    scope: request.scope,
-    complete,
-    ...(request.languageId === undefined ? {} : { languageId: request.languageId }),
-  })
+/** The longest beginning whose probabilities multiply to at least `show`. */
+function sureRun({ ids, probabilities }: Progress, show: number): readonly number[] {
+  let product = 1
+  const end = probabilities.findIndex((probability) => (product *= probability) < show)
+  return end < 0 ? ids : ids.slice(0, end)
 }
 
-function editOf(result: Finished, { text, offset }: GapRequest): TextEdit | undefined {
-  if (result.kind === 'nothing') return undefined
+function editOf({ text, replaceAfter }: { text: string; replaceAfter: number }, gap: GapRequest): TextEdit {
   return {
-    span: { start: offset, end: offset + result.replaceAfter },
-    text: result.text.replaceAll('\n', lineBreakOf(text)),
+    span: { start: gap.offset, end: gap.offset + replaceAfter },
+    text: text.replaceAll('\n', lineBreakOf(gap.text)),
   }
 }
 
-function reasonOf(result: Finished, end: string): string {
-  if (end === 'stuck') return 'no likely token fits what is already typed'
-  return result.kind === 'nothing' ? result.reason : ''
+function reasonOf(reason: string, { finish, ids }: Denoised): string {
+  if (finish === 'stuck') return 'no likely token fits what is already typed'
+  return finish === 'ended' && ids.length === 0 ? 'the model left the gap empty' : reason
 }

@@ -10,7 +10,7 @@ import { Aborted, abortReason } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { applyEdit, type TextEdit } from '../base/spans.ts'
 import { CompletionCache, type KeptCompletion, type Place } from '../cache/completionCache.ts'
-import { type Filled, fillGap, type Rooms } from './fillGap.ts'
+import { askedFor, type Filled, fillGap, type Rooms, unasked } from './fillGap.ts'
 import type { Answer, InfillRequest, Session } from './session.ts'
 
 /** All in milliseconds, from the arrival of a request. */
@@ -91,7 +91,7 @@ export class LiveSession implements Session {
   private async answer(request: InfillRequest, signal: AbortSignal): Promise<Answer> {
     const began = this.options.clock.now()
     const virtual = withSelection(request)
-    const place = placeOf(request.snapshot.uri, virtual.text, virtual.offset)
+    const place = placeOf(request.snapshot.uri, virtual.text, virtual.offset, request.invoked)
     const kept = this.completions.get(place)
     if (kept) return answerOf(kept, virtual.offset, request)
     const { completionBudgetMs, inlineBudgetMs, invokedBudgetMs, debounceMs } = this.options.settings()
@@ -126,7 +126,8 @@ export class LiveSession implements Session {
     running?.controller.abort(new Aborted('superseded'))
     const controller = new AbortController()
     const { maxTokens } = this.options.settings()
-    const request = { text, offset, languageId, scope: 'line' as const, maxTokens }
+    const certainty = place.scope === 'line' ? unasked : askedFor
+    const request = { text, offset, languageId, scope: 'line' as const, maxTokens, certainty }
     const result = fillGap(this.rooms, request, controller.signal, (edit) => {
       job.shown = edit
     })
@@ -165,11 +166,11 @@ function withSelection({ snapshot, offset, selected }: InfillRequest): Virtual {
   return { text: applyEdit(snapshot.text, selected), offset: selected.span.start + selected.text.length }
 }
 
-function placeOf(uri: string, text: string, offset: number): Place {
+function placeOf(uri: string, text: string, offset: number, invoked: boolean): Place {
   const reach = 1024
   return {
     uri,
-    scope: 'line',
+    scope: invoked ? 'line asked for' : 'line',
     before: text.slice(Math.max(0, offset - reach), offset),
     after: text.slice(offset, offset + reach),
   }

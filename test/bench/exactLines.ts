@@ -22,7 +22,9 @@ const { values, positionals } = parseArgs({
     prefix: { type: 'string', default: '768' },
     suffix: { type: 'string', default: '64' },
     seed: { type: 'string', default: '1' },
-    show: { type: 'boolean' },
+    show: { type: 'string', default: '0' },
+    print: { type: 'boolean' },
+    raw: { type: 'boolean' },
   },
 })
 const languages: Record<string, string> = {
@@ -74,27 +76,34 @@ for (const wanted of ['python', 'typescript', 'javascript']) {
         scope: 'line',
         maxTokens: 48,
         languageId: wanted,
-        floor: Number(values.floor),
+        certainty: { giveUp: Number(values.floor), show: Number(values.show) },
       },
       new AbortController().signal,
     )
     const shown = filled.kind === 'completion' ? filled.edit.text : ''
     const exact = shown === truth
-    const first = shown !== '' && truth.startsWith(shown.slice(0, 4))
+    const first = shown !== '' && truth.startsWith(shown)
     results.push({
       exact,
       first,
       steps: filled.steps,
       tokens: filled.tokens,
-      probability: filled.probability,
+      probability: filled.probabilities.reduce((a, b) => a * b, 1),
       ms: filled.ms.denoise,
       finish: filled.finish,
       language: wanted,
       shown: shown !== '',
     })
-    if (values.show)
+    if (values.raw) {
+      const held = gapped[start + at - 1] === ' ' ? 1 : 0
+      const right = filled.ids.map((_, n) =>
+        truth.startsWith(rooms.model.decode(filled.ids.slice(0, n + 1)).slice(held)),
+      )
+      process.stdout.write(`RAW ${JSON.stringify({ p: filled.probabilities, right, finish: filled.finish, exact })}\n`)
+    }
+    if (values.print)
       process.stdout.write(
-        `${exact ? '=' : ' '} ${filled.probability.toFixed(3)} ${filled.steps} ${JSON.stringify(lines[line]!.slice(0, at))} → ${JSON.stringify(shown)} | ${JSON.stringify(truth)}\n`,
+        `${exact ? '=' : ' '} ${filled.probabilities.reduce((a, b) => a * b, 1).toFixed(3)} ${filled.steps} ${JSON.stringify(lines[line]!.slice(0, at))} → ${JSON.stringify(shown)} | ${JSON.stringify(truth)}\n`,
       )
   }
 }
@@ -104,7 +113,7 @@ const share = (some: (typeof results)[number][], f: (r: (typeof results)[number]
 const mean = (f: (r: (typeof results)[number]) => number) =>
   rounded(results.reduce((sum, r) => sum + f(r), 0) / results.length, 2)
 process.stdout.write(
-  `${JSON.stringify({ ...values, cases: results.length, exact: share(results, (r) => r.exact), first4: share(results, (r) => r.first), steps: mean((r) => r.steps), steps_p50: median(results.map((r) => r.steps)), tokens: mean((r) => r.tokens), ms_p50: rounded(median(results.map((r) => r.ms))) })}\n`,
+  `${JSON.stringify({ ...values, cases: results.length, exact: share(results, (r) => r.exact), prefix_right: share(results, (r) => r.first), shown: share(results, (r) => r.shown), tokens_p50: median(results.filter((r) => r.shown).map((r) => r.tokens)), steps: mean((r) => r.steps), steps_p50: median(results.map((r) => r.steps)), tokens: mean((r) => r.tokens), ms_p50: rounded(median(results.map((r) => r.ms))) })}\n`,
 )
 for (const [from, to] of [
   [0.5, 1.01],

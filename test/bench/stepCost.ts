@@ -8,7 +8,7 @@ import { defaultThreads } from '../../server/engine/onnx/onnxEngine.ts'
 import { planGap } from '../../server/infill/plan.ts'
 import { bundleShape, readModelConfig } from '../../server/model/modelConfig.ts'
 import { openBundle } from '../../server/model/openBundle.ts'
-import { fillGap } from '../../server/session/fillGap.ts'
+import { fillGap, unasked } from '../../server/session/fillGap.ts'
 import { naiveStep, rooflineGraph, sessionOptions } from './rawSession.ts'
 import { median, rounded } from './stats.ts'
 
@@ -97,7 +97,7 @@ async function againstNaive(
 ) {
   const ratios: number[] = []
   for (const offset of offsets) {
-    const request = { text, offset, scope: 'line' as const, maxTokens: 24 }
+    const request = { text, offset, scope: 'line' as const, maxTokens: 24, certainty: unasked }
     // The place is warm up to the word before, as it is while somebody types.
     await fillGap(rooms, { ...request, text: text.slice(0, offset - 3) + text.slice(offset), offset: offset - 3 }, open)
     let began = performance.now()

@@ -124,8 +124,11 @@ export class OnnxEngine implements Engine {
 
   private receive(message: FromWorker): void {
     switch (message.kind) {
-      case 'encoded':
-        return this.waiting.get(message.request)?.resolve(message.encodings as never)
+      case 'encoded': {
+        const waiting = this.waiting.get(message.request)
+        if (waiting) return waiting.resolve(message.encodings as never)
+        return this.release(message.encodings.map(({ id }) => id)) // aborted while the answer was on its way
+      }
       case 'stepped':
         return this.waiting.get(message.request)?.resolve(message.predictions as never)
       case 'failed': {

@@ -104,7 +104,8 @@ export class PassRunner {
     if (groups.some(({ kind }) => kind === 'context')) {
       for (let layer = 0; layer < layers; layer++) fetches.push(`present.${layer}.key`, `present.${layer}.value`)
     }
-    const outputs = await this.session.run(feeds, fetches)
+    // Nothing is asked and nothing kept: no pass, and the runtime refuses an empty list.
+    const outputs = fetches.length > 0 ? await this.session.run(feeds, fetches) : {}
     const results = this.split(groups, outputs, rowCount, setIds.length > 0)
     for (const output of Object.values(outputs)) output.dispose()
     return results

@@ -88,6 +88,7 @@ class Worker {
         else await this.encodeSome(task)
       } catch (error) {
         this.finish(task)
+        this.drop(task)
         say({ kind: 'failed', request: task.request, message: messageOf(error), badInput: error instanceof RangeError })
       }
       await new Promise((resolve) => setImmediate(resolve)) // lets messages in
@@ -177,7 +178,8 @@ class Worker {
         values: result!.values,
       })
     }
-    if (doneRows + ids.length < piece.ids.length) return
+    const aborted = !this.tasks.includes(task) // while the pass ran; what was done is dropped already
+    if (aborted || doneRows + ids.length < piece.ids.length) return
     const segment = begun.parts.at(-1) ?? {
       parent: begun.parent,
       parentRows: begun.parentRows,
