@@ -74,18 +74,32 @@ export class EncodingCache {
     if (ids.length === 0) return { id: undefined, end: () => {} }
     if (!this.options.enabled) this.entries.clear()
     let { entry, common } = this.longest(ids)
-    while (common < ids.length) {
-      const chunk = ids.slice(common, common + chunkRows)
-      const piece = entry ? { ids: chunk, after: entry.id, rows: common } : { ids: chunk }
-      const [encoding] = await this.engine.encode([piece], neverAborted)
-      this.encodedRows += chunk.length
-      common += chunk.length
-      entry = { id: encoding!.id, ids: ids.slice(0, common), bytes: encoding!.bytes }
-      this.entries.set(entry.id, entry)
-      if (common < ids.length) throwIfAborted(signal)
+    let lease = entry && this.lease(entry.id) // what is continued must live until it is
+    try {
+      while (common < ids.length) {
+        const chunk = ids.slice(common, common + chunkRows)
+        const piece = entry ? { ids: chunk, after: entry.id, rows: common } : { ids: chunk }
+        const [encoding] = await this.engine.encode([piece], neverAborted)
+        this.encodedRows += chunk.length
+        common += chunk.length
+        lease?.end()
+        entry = { id: encoding!.id, ids: ids.slice(0, common), bytes: encoding!.bytes }
+        lease = this.lease(entry.id)
+        this.keep(entry)
+        if (common < ids.length) throwIfAborted(signal)
+      }
+    } catch (error) {
+      lease?.end()
+      throw error
     }
     this.entries.get(entry!.id) // marks it as used
-    return this.lease(entry!.id)
+    return lease!
+  }
+
+  /** An entry larger than the whole cache is not taken, and nobody is told: it lives as long as its lease. */
+  private keep(entry: Entry): void {
+    this.entries.set(entry.id, entry)
+    if (!this.entries.has(entry.id)) this.dropped.add(entry.id)
   }
 
   private lease(id: EncodingId): Lease {

@@ -1,0 +1,119 @@
+-- Lacuna for Neovim: how the server is started, ghost text in the buffers it is attached to, and a key that takes it.
+-- All else is Neovim's own client. Nothing here knows what a completion is about.
+local M = {}
+
+---@class lacuna.Options
+---@field cmd? string[] how the server is started; default: `lacuna --stdio`, else the server this file came with
+---@field filetypes? string[] where it is attached
+---@field key? string|false takes the ghost text in insert mode; does what it did before when there is none
+---@field menu? boolean offer completions in the menu too, which then opens by itself (default where ghost text is missing)
+---@field settings? table the server's settings, without the word `lacuna` before them
+
+local ghost_text = vim.lsp.inline_completion ~= nil -- Neovim 0.12 and later
+
+---@type lacuna.Options
+local options = {
+  filetypes = {
+    'bash', 'c', 'cpp', 'cs', 'css', 'dart', 'elixir', 'go', 'haskell', 'html', 'java', 'javascript', 'javascriptreact',
+    'json', 'kotlin', 'lua', 'make', 'perl', 'php', 'python', 'r', 'ruby', 'rust', 'scala', 'sh', 'sql', 'swift', 'toml',
+    'typescript', 'typescriptreact', 'vim', 'yaml', 'zig',
+  },
+  key = '<Tab>',
+  menu = not ghost_text,
+  settings = {},
+}
+
+--- `lacuna` where it is installed, else the built server in the checkout or package that holds this file.
+local function command()
+  local here = vim.uv.fs_realpath(debug.getinfo(1, 'S').source:sub(2))
+  local main = here and vim.fn.fnamemodify(here, ':h:h:h:h') .. '/dist/main.js'
+  if vim.fn.executable('lacuna') == 0 and main and vim.uv.fs_stat(main) then return { 'node', main, '--stdio' } end
+  return { 'lacuna', '--stdio' }
+end
+
+--- What vim.lsp.config wants. No root: the server needs none, and one process then serves every buffer.
+function M.config()
+  return {
+    cmd = options.cmd or command(),
+    filetypes = options.filetypes,
+    init_options = {
+      lacuna = vim.tbl_extend('force', {
+        completion = options.menu,
+        -- Neovim asks once when typing rests and not again, waits without blocking, and drops what came too late; so
+        -- the whole line a little later is worth more than half of it in time.
+        inlineBudgetMs = 5000,
+      }, options.settings),
+    },
+  }
+end
+
+--- Not needed for the defaults: vim.lsp.enable('lacuna') is enough.
+---@param given? lacuna.Options
+function M.setup(given)
+  options = vim.tbl_extend('force', options, given or {})
+  vim.lsp.config('lacuna', {}) -- resolved anew; what the user said there wins
+  vim.lsp.enable('lacuna')
+end
+
+--- Has Neovim ask, as when insert mode is entered: it does not when a server is attached later than that, nor after an
+--- item was refused. The group is its own, so that nobody else hears of it.
+local function ask(buf)
+  if buf ~= vim.api.nvim_get_current_buf() or not vim.startswith(vim.api.nvim_get_mode().mode, 'i') then return end
+  pcall(vim.api.nvim_exec_autocmds, 'InsertEnter', { buffer = buf, group = 'nvim.lsp.inline_completion:' .. buf })
+end
+
+--- Fits an item of ours to what was typed since it was asked for: Neovim would put it where it belonged then. Our ranges
+--- start at the cursor, so what stands between there and the cursor now was typed, or the item is stale.
+local function fitted(item)
+  local client = vim.lsp.get_client_by_id(item.client_id)
+  if not client or client.name ~= 'lacuna' or not item.range or type(item.insert_text) ~= 'string' then return item end
+  local buf = vim.api.nvim_get_current_buf()
+  local first_row, first, last_row, last = item.range:to_extmark()
+  local row, column = unpack(vim.api.nvim_win_get_cursor(0))
+  row = row - 1
+  local typed = vim.api.nvim_get_current_line():sub(first + 1, column)
+  if first_row ~= row or last_row ~= row or column < first or not vim.startswith(item.insert_text, typed) then
+    ask(buf)
+    return nil
+  end
+  item.range = vim.range.extmark(buf, row, first, row, last + #typed)
+  return item
+end
+
+--- Takes the ghost text; for a mapping of your own.
+---@return boolean false when there is none
+function M.accept()
+  return ghost_text and vim.lsp.inline_completion.get({ on_accept = fitted })
+end
+
+local description = 'Take the ghost text'
+
+--- In this buffer, over whatever the key did there, which it still does when there is no ghost text.
+local function map(key, buf)
+  local before = vim.fn.maparg(key, 'i', false, true)
+  if before.desc == description then return end
+  vim.keymap.set('i', key, function()
+    if M.accept() then return '<C-g>u' end -- taken after this; can be undone without what was typed
+    if not before.lhs then return key end
+    if not before.callback then return before.expr == 1 and vim.api.nvim_eval(before.rhs) or before.rhs end
+    if before.expr == 1 then return before.callback() or '' end
+    vim.schedule(before.callback)
+    return ''
+  end, { buffer = buf, expr = true, remap = before.noremap == 0, desc = description })
+end
+
+vim.api.nvim_create_autocmd('LspAttach', {
+  group = vim.api.nvim_create_augroup('lacuna', {}),
+  callback = function(event)
+    local client = vim.lsp.get_client_by_id(event.data.client_id)
+    if not client or client.name ~= 'lacuna' then return end
+    if ghost_text then
+      vim.lsp.inline_completion.enable(true, { bufnr = event.buf })
+      ask(event.buf)
+      if options.key then map(options.key, event.buf) end
+    end
+    if options.menu then vim.lsp.completion.enable(true, client.id, event.buf, { autotrigger = true }) end
+  end,
+})
+
+return M

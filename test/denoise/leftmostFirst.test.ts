@@ -1,0 +1,152 @@
+import { describe, expect, test } from 'vitest'
+import { Canvas } from '../../server/denoise/canvas.ts'
+import {
+  type Clamp,
+  type CommitRules,
+  clampAfter,
+  commitLeftmostFirst,
+  noClamp,
+  slotsToAsk,
+} from '../../server/denoise/leftmostFirst.ts'
+import type { Prediction } from '../../server/engine/engine.ts'
+
+const mask = 99
+const end = 50
+const schedule = { threshold: 0.9, window: 4 }
+const rules: CommitRules = { endIds: new Set([end, end + 1]), forbiddenIds: new Set([mask]), clamp: noClamp }
+
+/** A canvas of which `_` slots are open and others hold their digit. */
+function canvasOf(slots: string): Canvas {
+  const canvas = new Canvas([1, 2], 0, { prefix: undefined, suffix: undefined }, slots.length, mask)
+  for (const [slot, sign] of [...slots].entries()) if (sign !== '_') canvas.commit(slot, Number(sign), 1)
+  return canvas
+}
+
+const signs = (canvas: Canvas): string => canvas.slots.map((id) => (id === mask ? '_' : String(id))).join('')
+
+/** One row per asked slot: ids with their probabilities, and the mass of all ends. */
+function prediction(...rows: { top: [id: number, probability: number][]; end?: number }[]): Prediction {
+  return {
+    topIds: rows.map(({ top }) => top.map(([id]) => id)),
+    topLogProbs: rows.map(({ top }) => top.map(([, probability]) => Math.log(probability))),
+    entropy: rows.map(() => 1),
+    setLogProbs: rows.map((row) => Math.log(row.end ?? 0)),
+  }
+}
+
+/** Commits into `before` what the rows say of the slots that are asked there. */
+function check(
+  before: string,
+  rows: Parameters<typeof prediction>,
+  wanted: { after?: string; outcome: string; rules?: Partial<CommitRules> },
+): void {
+  const canvas = canvasOf(before)
+  const outcome = commitLeftmostFirst(canvas, slotsToAsk(canvas, schedule), prediction(...rows), schedule, {
+    ...rules,
+    ...wanted.rules,
+  })
+  expect({ outcome, after: signs(canvas) }).toEqual({ outcome: wanted.outcome, after: wanted.after ?? before })
+}
+
+const row = (id: number, probability: number) => ({ top: [[id, probability]] as [number, number][] })
+
+describe('slotsToAsk', () => {
+  const asked = (slots: string) => slotsToAsk(canvasOf(slots), schedule)
+  test('the open ones of the window', () => expect(asked('1_2__3__')).toEqual([1, 3, 4]))
+  test('fewer at the end of the canvas', () => expect(asked('111111_1')).toEqual([6]))
+  test('none when nothing is open', () => expect(asked('1111')).toEqual([]))
+})
+
+describe('commitLeftmostFirst', () => {
+  test('always commits the leftmost, however unsure', () =>
+    check('____', [row(1, 0.01), row(2, 0.1), row(3, 0.1), row(4, 0.1)], { after: '1___', outcome: 'open' }))
+
+  test('commits what is sure enough of the rest of the window, gaps allowed', () =>
+    check('_____', [row(1, 0.2), row(2, 0.5), row(3, 0.95), row(4, 0.91)], { after: '1_34_', outcome: 'open' }))
+
+  test('skips slots that are committed already', () =>
+    check('1_3__', [row(2, 0.3), row(4, 0.95), row(5, 0.2)], { after: '1234_', outcome: 'open' }))
+
+  test('takes the threshold itself as sure enough', () =>
+    check('__', [row(1, 0.5), { top: [[2, 1]] }], { after: '12', outcome: 'filled' }))
+
+  test('says when the canvas is filled', () => check('12_', [row(3, 0.2)], { after: '123', outcome: 'filled' }))
+
+  test('ends where the ends together are likelier than any token', () =>
+    check('_', [{ top: [[1, 0.3], [end, 0.2], [end + 1, 0.2]], end: 0.4 }], { outcome: 'ended' }))
+
+  test('goes on where they are not', () =>
+    check('__', [{ top: [[1, 0.45], [end, 0.4]], end: 0.4 }, row(2, 0.1)], { after: '1_', outcome: 'open' }))
+
+  test('an end id alone is never committed as a token, even as the best', () =>
+    check('_', [{ top: [[end, 0.4], [1, 0.1]], end: 0.05 }], { after: '1', outcome: 'filled' }))
+
+  test('takes an end only where all slots to its left are committed', () => {
+    check('____', [row(1, 0.5), row(2, 0.5), { top: [[3, 0.01]], end: 0.98 }, row(4, 0.1)], {
+      after: '1___',
+      outcome: 'open',
+    })
+    check('____', [row(1, 0.5), row(2, 0.95), { top: [[3, 0.01]], end: 0.98 }, row(4, 0.1)], {
+      after: '12__',
+      outcome: 'ended',
+    })
+  })
+
+  test('an end that is not sure enough waits until it is leftmost', () =>
+    check('__', [row(1, 0.5), { top: [[2, 0.1]], end: 0.8 }], { after: '1_', outcome: 'open' }))
+
+  test('what stood after an end that was passed over stays', () =>
+    check('___', [row(1, 0.5), { top: [[2, 0.1]], end: 0.8 }, row(3, 0.95)], { after: '1_3', outcome: 'open' }))
+
+  test('skips ids that may not be committed', () =>
+    check('__', [{ top: [[mask, 0.9], [7, 0.05]] }, { top: [[mask, 0.99], [8, 0.01]] }], {
+      after: '7_',
+      outcome: 'open',
+    }))
+
+  test('is stuck where nothing that may stand there is among the best', () => {
+    check('1_', [{ top: [[mask, 0.9]] }], { outcome: 'stuck' })
+    check('__', [{ top: [[mask, 0.9]] }, row(2, 0.99)], { outcome: 'stuck' })
+  })
+
+  test('only the leftmost can be stuck', () =>
+    check('__', [row(1, 0.5), { top: [[mask, 0.9]] }], { after: '1_', outcome: 'open' }))
+
+  describe('with known text', () => {
+    /** The middle begins with 3, then 4. */
+    const clamp: Clamp = {
+      isOver: (leading) => leading.length >= 2,
+      allows: (leading, id) => id === [3, 4][leading.length],
+    }
+
+    test('the first tokens are the best that spell it, and no end', () =>
+      check('____', [{ top: [[1, 0.9], [3, 0.01]], end: 0.95 }, row(4, 0.99), row(5, 0.5), row(6, 0.5)], {
+        after: '3___',
+        outcome: 'open',
+        rules: { clamp },
+      }))
+
+    test('the rest of the window joins once it is over', () =>
+      check('3____', [row(4, 0.01), row(5, 0.95), row(6, 0.2), row(7, 0.95)], {
+        after: '345_7',
+        outcome: 'open',
+        rules: { clamp },
+      }))
+
+    test('is stuck where nothing that spells it is among the best', () =>
+      check('__', [row(1, 0.9), row(4, 0.9)], { outcome: 'stuck', rules: { clamp } }))
+
+    test('spells it in ids that may be committed', () =>
+      check('__', [row(3, 0.9), row(4, 0.9)], { outcome: 'stuck', rules: { clamp, forbiddenIds: new Set([3]) } }))
+
+    test('holds from canvas to canvas', () => {
+      const second = clampAfter(clamp, [3])
+      expect([second.isOver([]), second.allows([], 4), second.allows([], 3), second.isOver([4])]).toEqual([
+        false,
+        true,
+        false,
+        true,
+      ])
+    })
+  })
+})

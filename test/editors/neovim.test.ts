@@ -1,0 +1,150 @@
+/**
+ * Neovim, the client in clients/neovim, the built server and the embedded model: what is shown is what `lacuna complete`
+ * prints, and what is taken is what is shown, byte for byte in the file that is written.
+ */
+import { execFile } from 'node:child_process'
+import { readFile } from 'node:fs/promises'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { parseMarked } from '../markup.ts'
+import { findNeovim, type Neovim, startNeovim } from './neovim.ts'
+
+const found = findNeovim()
+const reason = 'reason' in found ? found.reason : ''
+// A skipped suite's name is not printed.
+if (reason) process.stderr.write(`Neovim is not tested: ${reason}\n`)
+
+describe.skipIf(reason !== '')(`Neovim${reason && ` (skipped: ${reason})`}`, () => {
+  let neovim: Neovim
+
+  beforeAll(async () => {
+    neovim = await startNeovim('program' in found ? found.program : '')
+  })
+  afterAll(() => neovim?.close())
+
+  // First, while there is no server yet.
+  test('asks when insert mode was there before the server', async () => {
+    const { text, cursor = 0 } = parseMarked(stack)
+    const { line, before } = placeOf(text, cursor)
+    await neovim.edit('early.py', text, [line, before.length])
+    await neovim.keys('A')
+    expect(await neovim.ghost()).not.toBe('')
+  })
+
+  test('shows and takes what `lacuna complete` prints', async () => {
+    const text = await readFile('test/bench/files/stack.py', 'utf8')
+    await checkTaken('stack.py', text.replace('return \n', 'return ║\n'))
+  })
+
+  test('keeps CRLF and tabs', () =>
+    checkTaken(
+      'crlf.py',
+      'class Stack:\r\n\tdef __init__(self):\r\n\t\tself.items = []\r\n\r\n\tdef pop(self):\r\n\t\treturn ║\r\n\r\n\tdef __len__(self):\r\n\t\treturn len(self.items)\r\n',
+    ))
+
+  test('counts characters outside the BMP', () =>
+    checkTaken('crabs.py', 'names = ["🦀", "🐍"]\nfor name in names:\n    print("🦀🦀 " + na║)\n'))
+
+  test('fills in the middle of a word and of a line', () =>
+    checkTaken(
+      'half.py',
+      'class Stack:\n    def __init__(self):\n        self.items = []\n\n    def size(self):\n        return len(self.it║s)\n',
+    ))
+
+  test('no line break at the end of the file stays none', () =>
+    checkTaken('open.py', 'def add(first, second):\n    return first + ║'))
+
+  test('what was typed of the ghost text is not doubled', async () => {
+    const { path, text, cursor, ghost } = await shown('typed.py', stack)
+    const typed = ghost.slice(0, 2)
+    // In one go with the key, so that nothing can be asked for in between.
+    await neovim.keys(`${typed.replaceAll('<', '<lt>')}<Tab>`)
+    await expectWritten(path, text.slice(0, cursor) + ghost + text.slice(cursor))
+  })
+
+  test('ghost text that no longer fits is not taken', async () => {
+    const { path, text, cursor, ghost } = await shown('stale.py', stack)
+    expect(ghost.startsWith('7')).toBe(false)
+    await neovim.keys('7<Tab>')
+    await neovim.until('the key to have been read', ({ lines, ghost: now }) => lines[5]!.endsWith('7') && now !== ghost)
+    expect(await neovim.ghost()).not.toBe(ghost) // asked anew
+    await expectWritten(path, `${text.slice(0, cursor)}7${text.slice(cursor)}`)
+  })
+
+  test('taking can be undone alone, and then what was typed', async () => {
+    const { path, text, cursor, ghost } = await shown('undo.py', stack)
+    await neovim.keys(`${ghost[0]}<Tab>`)
+    await taken(ghost)
+    await neovim.keys('<Esc>u')
+    await expectWritten(path, text.slice(0, cursor) + ghost[0] + text.slice(cursor))
+    await neovim.keys('u')
+    await expectWritten(path, text)
+  })
+
+  test('without ghost text the key is the key it was', async () => {
+    const { path, text, cursor } = await insertMode('key.py', 'a║\n')
+    await neovim.keys('<Esc>a<Tab>b')
+    await expectWritten(path, `${text.slice(0, cursor)}   b\n`)
+  })
+
+  test('without ghost text a mapping of the user is what it was', async () => {
+    await neovim.keys(':inoremap <lt>Tab> mapped<CR>')
+    try {
+      const { path } = await insertMode('mapped.py', 'a║\n')
+      await neovim.keys('<Esc>a<Tab>b')
+      await expectWritten(path, 'amappedb\n')
+    } finally {
+      await neovim.keys('<C-\\><C-n>:iunmap <lt>Tab><CR>')
+    }
+  })
+
+  const stack =
+    'class Stack:\n    def __init__(self):\n        self.items = []\n\n    def peek(self):\n        return ║\n\n    def __len__(self):\n        return len(self.items)\n'
+
+  async function checkTaken(name: string, marked: string): Promise<void> {
+    const { path, text, cursor, ghost } = await shown(name, marked)
+    expect(`${ghost}\n`).toBe(await printed(path, text, cursor))
+    await neovim.keys('<Tab>')
+    await taken(ghost)
+    await expectWritten(path, text.slice(0, cursor) + ghost + text.slice(cursor))
+  }
+
+  async function shown(name: string, marked: string) {
+    const opened = await insertMode(name, marked)
+    return { ...opened, ghost: await neovim.ghost() }
+  }
+
+  /** At the mark in a new file. */
+  async function insertMode(name: string, marked: string) {
+    const { text, cursor = 0 } = parseMarked(marked)
+    const { before, line } = placeOf(text, cursor)
+    const byte = Buffer.byteLength(before)
+    const path = await neovim.edit(name, text, [line, byte])
+    const { cursor: at } = await neovim.until('the server in that buffer', ({ attached }) => attached)
+    // At the end of a line the cursor is on the last character.
+    await neovim.keys(at[1] === byte ? 'i' : 'a')
+    await neovim.until('insert mode at the mark', ({ mode, cursor: [, at] }) => mode === 'i' && at === byte)
+    return { path, text, cursor }
+  }
+
+  function taken(ghost: string) {
+    return neovim.until('the ghost text in the buffer', ({ lines }) => lines.some((line) => line.includes(ghost)))
+  }
+
+  async function printed(path: string, text: string, cursor: number): Promise<string> {
+    const { before, line } = placeOf(text, cursor)
+    const place = `${path}:${line}:${before.length + 1}`
+    return (await promisify(execFile)(process.execPath, ['dist/main.js', 'complete', place])).stdout
+  }
+
+  async function expectWritten(path: string, text: string): Promise<void> {
+    await neovim.keys('<C-\\><C-n>:write<CR>')
+    await expect.poll(() => readFile(path, 'utf8'), { timeout: 5000 }).toBe(text)
+  }
+})
+
+/** The line, from 1, and what stands on it before the cursor. */
+function placeOf(text: string, cursor: number): { line: number; before: string } {
+  const lines = text.slice(0, cursor).split('\n')
+  return { line: lines.length, before: lines.at(-1)! }
+}

@@ -1,0 +1,163 @@
+/**
+ * A real Neovim, driven over its socket: headless, with the client from clients/neovim as a user would set it up, and
+ * homes of its own, so that nothing of the user's is read or written.
+ *
+ * Everything in an editor happens some time after it was asked for, so nothing here is asserted once: `until` waits for
+ * a state, and says what it saw when it does not come.
+ */
+import { execFile, spawn, spawnSync } from 'node:child_process'
+import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+
+const run = promisify(execFile)
+
+/** The program to test with, or why there is none. */
+export function findNeovim(): { readonly program: string } | { readonly reason: string } {
+  const program = process.env.LACUNA_NVIM ?? 'nvim'
+  const { stdout, error } = spawnSync(program, ['--version'], { encoding: 'utf8' })
+  if (error) return { reason: `no ${program}; LACUNA_NVIM can name one` }
+  const [, major, minor] = /^NVIM v(\d+)\.(\d+)/.exec(stdout) ?? []
+  if (major === undefined) return { reason: `${program} does not say its version` }
+  if (Number(major) === 0 && Number(minor) < 12) {
+    return { reason: `${program} is ${major}.${minor}, ghost text needs 0.12; LACUNA_NVIM can name another` }
+  }
+  return { program }
+}
+
+export interface NeovimState {
+  readonly lines: readonly string[]
+  /** 1-based line, 0-based byte: as Neovim counts. */
+  readonly cursor: readonly [number, number]
+  readonly mode: string
+  /** What is shown after the cursor and is not in the buffer; lines joined by LF. Empty when there is none. */
+  readonly ghost: string
+  readonly attached: boolean
+  /** Of ghost text, sent and not answered. */
+  readonly waiting: boolean
+}
+
+export interface Neovim {
+  readonly folder: string
+  state(): Promise<NeovimState>
+  /** In Neovim's notation: `<Esc>`, `<lt>`. Returns before they have had their effect. */
+  keys(keys: string): Promise<void>
+  /** @returns the first state that `wanted` accepts. @throws {Error} with the last one after `withinMs`. */
+  until(what: string, wanted: (state: NeovimState) => boolean, withinMs?: number): Promise<NeovimState>
+  /** The next ghost text that is shown once the server has answered everything. */
+  ghost(): Promise<string>
+  /** Writes `bytes` to a file and edits that, the cursor on the byte `at` (1-based line, 0-based byte), in normal mode. */
+  edit(name: string, bytes: string, at: readonly [number, number]): Promise<string>
+  close(): Promise<void>
+}
+
+export async function startNeovim(program: string): Promise<Neovim> {
+  const folder = await realpath(await mkdtemp(join(tmpdir(), 'lacuna-nvim-')))
+  const socket = join(folder, 'socket')
+  await writeFile(join(folder, 'init.lua'), config())
+  const home = (kind: string) => ({ [`XDG_${kind}_HOME`]: join(folder, kind.toLowerCase()) })
+  const { VIM: _, NVIM: __, VIMINIT: ___, ...outer } = process.env
+  const env = { ...outer, ...home('CONFIG'), ...home('DATA'), ...home('STATE'), ...home('CACHE') }
+  const args = ['--headless', '-u', join(folder, 'init.lua'), '-n', '-i', 'NONE', '--listen', socket]
+  const child = spawn(program, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
+  let printed = ''
+  child.stdout.on('data', (chunk) => (printed += chunk))
+  child.stderr.on('data', (chunk) => (printed += chunk))
+  const exit = new Promise<void>((done) => child.on('close', () => done()))
+
+  const remote = async (...what: string[]) => {
+    // A blocked editor (a question on its command line) never answers, hence the limit.
+    const { stdout, stderr } = await run(program, ['--server', socket, ...what], { env, timeout: 10_000 })
+    if (stderr !== '') throw new Error(`Neovim: ${stderr}`)
+    return stdout
+  }
+  const lua = (code: string) => remote('--remote-expr', `luaeval('${code.replaceAll("'", "''")}')`)
+
+  const neovim: Neovim = {
+    folder,
+    state: async () => JSON.parse(await lua('State()')) as NeovimState,
+    keys: async (keys) => void (await remote('--remote-send', keys)),
+    async until(what, wanted, withinMs = 20_000) {
+      const deadline = Date.now() + withinMs
+      for (;;) {
+        const state = await neovim.state()
+        if (wanted(state)) return state
+        if (Date.now() > deadline) {
+          throw new Error(`waited ${withinMs} ms for ${what}; at last: ${JSON.stringify(state)}\n${printed}`)
+        }
+        await sleep(30)
+      }
+    },
+    async ghost() {
+      const { ghost } = await neovim.until('ghost text', ({ ghost, waiting }) => ghost !== '' && !waiting)
+      return ghost
+    },
+    async edit(name, bytes, [line, byte]) {
+      const path = join(folder, name)
+      await writeFile(path, bytes)
+      await neovim.keys('<C-\\><C-n>')
+      await neovim.until('normal mode', ({ mode }) => mode === 'n')
+      await lua(`Edit('${path}', ${line}, ${byte})`)
+      return path
+    },
+    async close() {
+      await remote('--remote-send', '<C-\\><C-n>:qa!<CR>').catch(() => child.kill('SIGKILL'))
+      await exit
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+  const deadline = Date.now() + 20_000
+  for (;;) {
+    try {
+      await neovim.state()
+      return neovim
+    } catch (error) {
+      if (Date.now() < deadline && child.exitCode === null) await sleep(50)
+      else throw new Error(`Neovim did not start: ${printed}`, { cause: error })
+    }
+  }
+}
+
+/** A user's, plus two functions for us to call. */
+function config(): string {
+  const [client, server] = [resolve('clients/neovim'), resolve('dist/main.js')].map((path) => JSON.stringify(path))
+  return `
+vim.opt.runtimepath:append(${client})
+require('lacuna').setup({ cmd = { ${JSON.stringify(process.execPath)}, ${server}, '--stdio' } })
+vim.o.more = false
+vim.o.fixeol = false -- else it ends the last line on writing
+
+function Edit(path, line, byte)
+  vim.cmd('edit ' .. vim.fn.fnameescape(path))
+  vim.api.nvim_win_set_cursor(0, { line, byte })
+  return ''
+end
+
+local waiting = {}
+vim.api.nvim_create_autocmd('LspRequest', { callback = function(event)
+  local request = event.data.request
+  if request.method ~= 'textDocument/inlineCompletion' then return end
+  waiting[event.data.request_id] = request.type == 'pending' or nil
+end })
+
+local namespace = vim.api.nvim_create_namespace('nvim.lsp.inline_completion') -- an existing name gives its id
+function State()
+  local shown = {}
+  for _, mark in ipairs(vim.api.nvim_buf_get_extmarks(0, namespace, 0, -1, { details = true })) do
+    for _, line in ipairs(vim.list_extend({ mark[4].virt_text or {} }, mark[4].virt_lines or {})) do
+      table.insert(shown, vim.iter(line):map(function(chunk) return chunk[1] end):join(''))
+    end
+  end
+  return vim.json.encode({
+    lines = vim.api.nvim_buf_get_lines(0, 0, -1, true),
+    cursor = vim.api.nvim_win_get_cursor(0),
+    mode = vim.api.nvim_get_mode().mode,
+    ghost = table.concat(shown, '\\n'),
+    attached = #vim.lsp.get_clients({ bufnr = 0, name = 'lacuna' }) > 0,
+    waiting = next(waiting) ~= nil,
+  })
+end
+`
+}
