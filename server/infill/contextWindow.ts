@@ -13,7 +13,7 @@ export interface WindowSize {
 
 /**
  * The window starts at the first line start after a multiple of `jump`, at least `prefix` units before the cursor (or
- * where the file starts); in a line too long for that, at the multiple itself. It ends `suffix` units after the cursor.
+ * where the file starts); where that is more than half of `prefix` further on, at the multiple itself. It ends `suffix` units after the cursor.
  *
  * @param offset UTF-16 units, 0…text.length.
  * @throws {RangeError} when the offset is outside the text.
@@ -24,7 +24,7 @@ export function contextWindow(text: string, offset: number, size: WindowSize): S
   const least = offset - size.prefix
   const raw = least <= 0 ? 0 : Math.floor(least / size.jump) * size.jump
   return {
-    start: raw === 0 ? 0 : startAfter(text, raw, offset - size.prefix / 2),
+    start: raw === 0 ? 0 : startAfter(text, raw, raw + size.prefix / 2),
     end: endBefore(text, offset + size.suffix),
   }
 }

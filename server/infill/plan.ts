@@ -44,11 +44,11 @@ export function planGap(text: string, offset: number, model: PlanModel, size = w
   return { prefixIds: limited([...startIds, ...ids], model), suffixIds, held, before, after }
 }
 
-/** A file of dense tokens (one per character, say) may exceed the budget: the window's start then moves by whole budgets. */
+/** Dense text (a token a character, say) exceeds the budget: the start then moves on by half budgets. */
 function limited(ids: readonly number[], { prefixTokens, maxPositions }: PlanModel): readonly number[] {
-  const limit = Math.min(2 * prefixTokens, maxPositions / 2)
-  if (ids.length <= limit) return ids
-  return ids.slice(Math.ceil((ids.length - limit) / prefixTokens) * prefixTokens)
+  const limit = Math.min(1.5 * prefixTokens, maxPositions / 2)
+  const jump = Math.ceil(prefixTokens / 2)
+  return ids.length <= limit ? ids : ids.slice(Math.ceil((ids.length - limit) / jump) * jump)
 }
 
 /**

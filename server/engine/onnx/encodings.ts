@@ -99,7 +99,7 @@ export class ContextBuffer {
   hold(runs: readonly Run[]): void {
     const needed = runs.reduce((sum, run) => sum + run.count, 0)
     const missing = needed - this.overlap(runs)
-    if (this.used + missing > needed + Math.max(columnStep, needed / 2)) this.clear()
+    if (this.used + missing > needed + columnStep) this.clear()
     const absent = runs.filter((run) => (this.placed.get(run.segment)?.count ?? 0) < run.count)
     this.reserve(this.used + absent.reduce((sum, run) => sum + run.count, 0))
     for (const run of absent) this.place(run)
