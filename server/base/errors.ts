@@ -10,9 +10,14 @@ export class BundleError extends UserError {
   override readonly name: string = 'BundleError'
 }
 
-/** The engine failed or is gone; `cause` holds the native error. */
+/** A pass failed; `cause` holds the native error. The engine goes on. */
 export class EngineError extends Error {
   override readonly name: string = 'EngineError'
+}
+
+/** The engine has ended, or never will answer again: another one must be opened. */
+export class EngineGoneError extends EngineError {
+  override readonly name: string = 'EngineGoneError'
 }
 
 export type AbortCause = 'superseded' | 'cancelled' | 'closed'

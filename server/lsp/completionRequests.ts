@@ -23,7 +23,7 @@ import {
   type SelectedCompletionInfo,
   type TextDocumentPositionParams,
 } from 'vscode-languageserver'
-import { Aborted, messageOf } from '../base/errors.ts'
+import { Aborted, EngineGoneError, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Answer, InfillRequest, Snapshot } from '../session/session.ts'
@@ -170,7 +170,14 @@ export class CompletionRequests {
     if (signal.aborted) throw signal.reason
     if (!session) return { kind: 'pending' }
     if (!this.isCurrent(request.snapshot)) return { kind: 'superseded' }
-    return session.request(request, signal)
+    try {
+      return await session.request(request, signal)
+    } catch (error) {
+      if (error instanceof EngineGoneError) {
+        this.session.lost(session, error).catch((failure: unknown) => this.client.failed('closing the engine', failure))
+      }
+      throw error
+    }
   }
 
   /** An edit belongs to its snapshot; a document that has moved on asks anew. */

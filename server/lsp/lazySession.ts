@@ -1,6 +1,6 @@
 /**
- * A session that is opened once, behind the first answers: loading a model takes seconds and must hold up nobody. A
- * failed opening is tried again when someone asks, but not at every keystroke.
+ * A session that is opened behind the first answers: loading a model takes seconds and must hold up nobody. A failed
+ * opening is tried again when someone asks, but not at every keystroke; so is a session whose engine broke.
  */
 import type { Clock } from '../base/clock.ts'
 import { Aborted } from '../base/errors.ts'
@@ -14,6 +14,7 @@ export class LazySession {
   private opening: Promise<Session> | undefined
   private session: Session | undefined
   private failedAt: number | undefined
+  private openedAt = Number.NEGATIVE_INFINITY
   private closed = false
 
   constructor(openSession: () => Promise<Session>, clock: Clock) {
@@ -46,6 +47,19 @@ export class LazySession {
     }
   }
 
+  /** The session's engine failed: the next request opens another, at once unless this one was opened just before. */
+  async lost(session: Session, error: Error): Promise<void> {
+    if (this.closed || this.session !== session) return
+    this.session = undefined
+    this.opening = undefined
+    if (this.clock.now() - this.openedAt < retryAfterMs) {
+      this.failedAt = this.clock.now()
+      this.opening = Promise.reject(error)
+      this.opening.catch(() => {})
+    }
+    await session.close()
+  }
+
   /** Waits for an opening under way, then closes what it opened. */
   async close(): Promise<void> {
     if (this.closed) return
@@ -58,6 +72,7 @@ export class LazySession {
     this.failedAt = undefined
     try {
       this.session = await this.openSession()
+      this.openedAt = this.clock.now()
       return this.session
     } catch (error) {
       this.failedAt = this.clock.now()

@@ -12,7 +12,7 @@ import {
   LSPErrorCodes,
   ResponseError,
 } from 'vscode-languageserver/node'
-import { BundleError, EngineError } from '../../server/base/errors.ts'
+import { BundleError, EngineError, EngineGoneError } from '../../server/base/errors.ts'
 import type { Answer, Session } from '../../server/session/session.ts'
 import { never, offer, scriptedSession } from './scriptedSession.ts'
 import { at, errorCode, startServer, until } from './startServer.ts'
@@ -298,6 +298,35 @@ test('a model that cannot be opened is an error, and is tried again later', asyn
   ])
   now += 10_000
   expect((await server.completion(opened)).items).toHaveLength(1)
+  await server.end()
+})
+
+test('an engine that has gone is opened again, and not at every request when it keeps going', async () => {
+  let [now, tries] = [0, 0]
+  const opened: ReturnType<typeof scriptedSession>[] = []
+  const server = await startServer(scriptedSession(offer('x')), {
+    async openSession() {
+      const gone = ++tries < 3
+      opened.push(
+        scriptedSession((request) => {
+          if (gone) throw new EngineGoneError('the thread ended')
+          return offer('y')(request)
+        }),
+      )
+      return opened.at(-1)!
+    },
+    clock: { now: () => now, sleep: () => never },
+  })
+  const document = await server.open('a║')
+  now += 60_000
+  expect(await errorCode(server.completion(document))).toBe(ErrorCodes.InternalError)
+  expect(await errorCode(server.completion(document)), 'the second one goes too').toBe(ErrorCodes.InternalError)
+  expect(await errorCode(server.completion(document)), 'just opened: no third one yet').toBe(ErrorCodes.InternalError)
+  expect(tries).toBe(2)
+  now += 10_000
+  expect((await server.completion(document)).items).toHaveLength(1)
+  expect(opened.map((session) => session.closed())).toEqual([1, 1, 0])
+  server.takeMessages()
   await server.end()
 })
 

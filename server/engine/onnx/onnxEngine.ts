@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs'
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { Worker } from 'node:worker_threads'
-import { abortReason, BundleError, EngineError, throwIfAborted } from '../../base/errors.ts'
+import { abortReason, BundleError, EngineError, EngineGoneError, throwIfAborted } from '../../base/errors.ts'
 import type { Encoding, EncodingId, Engine, Piece, Prediction, StepJob } from '../engine.ts'
 import type { EngineOptions, FromWorker, OpenReport, ToWorker } from './protocol.ts'
 
@@ -54,7 +54,7 @@ export class OnnxEngine implements Engine {
   private readonly worker: Worker
   private readonly waiting = new Map<number, Waiting>()
   private nextRequest = 1
-  private failure: EngineError | undefined
+  private failure: EngineGoneError | undefined
   private closed: Promise<void> | undefined
 
   constructor(worker: Worker, report: OpenReport) {
@@ -62,9 +62,9 @@ export class OnnxEngine implements Engine {
     this.report = report
     worker.on('message', (message: FromWorker) => this.receive(message))
     worker.on('error', (error) =>
-      this.fail(new EngineError(`the engine's thread failed: ${error.message}`, { cause: error })),
+      this.fail(new EngineGoneError(`the engine's thread failed: ${error.message}`, { cause: error })),
     )
-    worker.on('exit', () => this.fail(new EngineError('the engine is closed')))
+    worker.on('exit', () => this.fail(new EngineGoneError('the engine is closed')))
   }
 
   async encode(pieces: readonly Piece[], signal: AbortSignal): Promise<Encoding[]> {
@@ -84,7 +84,7 @@ export class OnnxEngine implements Engine {
       if (this.failure) return resolve()
       this.worker.once('exit', () => resolve())
       this.send({ kind: 'close' })
-      this.fail(new EngineError('the engine is closed'))
+      this.fail(new EngineGoneError('the engine is closed'))
     })
     return this.closed
   }
@@ -144,7 +144,7 @@ export class OnnxEngine implements Engine {
     }
   }
 
-  private fail(error: EngineError): void {
+  private fail(error: EngineGoneError): void {
     this.failure ??= error
     for (const { reject } of [...this.waiting.values()]) reject(error)
     this.waiting.clear()
