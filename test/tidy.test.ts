@@ -39,7 +39,9 @@ interface Import {
 }
 
 function allImports(): Import[] {
-  const files = readdirSync(server, { recursive: true, withFileTypes: true }).filter((entry) => entry.name.endsWith('.ts'))
+  const files = readdirSync(server, { recursive: true, withFileTypes: true }).filter((entry) =>
+    entry.name.endsWith('.ts'),
+  )
   return files.flatMap((entry) => {
     const path = join(entry.parentPath, entry.name)
     const from = relative(server, path)

@@ -26,7 +26,8 @@ export interface RoomOptions {
   readonly canvasSlots?: number
 }
 
-const encodingBytes = 192 * 1024 * 1024 // about 4,000 rows of the default model
+/** A row of the default model takes 46 kB: about four windows of prefix, and half a dozen suffixes. */
+const [prefixBytes, suffixBytes] = [96 * 1024 * 1024, 16 * 1024 * 1024]
 /** Slots of a canvas: 8 measured best of 8, 16 and 24 (CHANGELOG). */
 const preferredSlots = 8
 
@@ -37,15 +38,15 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
     readTokenizer(dir),
     openOnnxEngine(engineOptions(bundle.manifest, bundle.graphPath, options)),
   ])
-  const cache = { maxBytes: encodingBytes, enabled: options.cache }
+  const enabled = options.cache
   return {
     engine,
     dir,
     manifest: bundle.manifest,
     report: engine.report,
     model: sessionModel(bundle.manifest, tokenizer, options.canvasSlots),
-    prefixes: new EncodingCache(engine, cache),
-    suffixes: new EncodingCache(engine, cache),
+    prefixes: new EncodingCache(engine, { maxBytes: prefixBytes, enabled }),
+    suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled }),
     denoiser: new Denoiser(engine),
     now: systemClock.now,
     close: () => engine.close(),

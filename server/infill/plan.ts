@@ -47,7 +47,7 @@ export function planGap(text: string, offset: number, model: PlanModel, size = w
 /** Dense text (a token a character, say) exceeds the budget: the start then moves on by half budgets. */
 function limited(ids: readonly number[], { prefixTokens, maxPositions }: PlanModel): readonly number[] {
   const limit = Math.min(1.5 * prefixTokens, maxPositions / 2)
-  const jump = Math.ceil(prefixTokens / 2)
+  const jump = Math.ceil(Math.min(prefixTokens, limit) / 2)
   return ids.length <= limit ? ids : ids.slice(Math.ceil((ids.length - limit) / jump) * jump)
 }
 

@@ -38,6 +38,7 @@ interface Job {
   readonly place: Place
   readonly controller: AbortController
   readonly result: Promise<Filled>
+  newest: number // of the requests that share it, in the order of their arrival
   shown: TextEdit | undefined // best so far
 }
 
@@ -53,6 +54,7 @@ export class LiveSession implements Session {
   private readonly jobs = new Map<string, Job>() // by document
   private readonly waiting = new Map<string, Waiting>() // by document and method
   private readonly options: LiveSessionOptions
+  private arrivals = 0
 
   constructor(rooms: Rooms, options: LiveSessionOptions) {
     this.rooms = rooms
@@ -90,6 +92,7 @@ export class LiveSession implements Session {
 
   private async answer(request: InfillRequest, signal: AbortSignal): Promise<Answer> {
     const began = this.options.clock.now()
+    const arrival = ++this.arrivals
     const virtual = withSelection(request)
     const place = placeOf(request.snapshot.uri, virtual.text, virtual.offset, request.invoked)
     const kept = this.completions.get(place)
@@ -102,7 +105,7 @@ export class LiveSession implements Session {
       running?.controller.abort(new Aborted('superseded'))
       if (!request.invoked && debounceMs > 0) await this.options.clock.sleep(debounceMs, signal)
     }
-    const job = this.jobFor(place, virtual, request.snapshot.languageId)
+    const job = this.jobFor(place, virtual, request.snapshot.languageId, arrival)
     const timeout = new AbortController()
     const left = Math.max(0, budget - (this.options.clock.now() - began))
     const budgetReached = this.options.clock.sleep(left, timeout.signal).then(
@@ -110,7 +113,8 @@ export class LiveSession implements Session {
       () => 'budget' as const,
     )
     try {
-      const first = await Promise.race([job.result, budgetReached, rejected(signal)])
+      const ended = rejected(job.controller.signal) // sooner than its result, which waits for the pass in hand
+      const first = await Promise.race([job.result, budgetReached, rejected(signal), ended])
       if (first !== 'budget') return answerOf(keptOf(first, virtual.offset), virtual.offset, request)
       if (!job.shown) return { kind: 'pending' }
       return answerOf(keptEdit(job.shown, virtual.offset), virtual.offset, request, true)
@@ -119,10 +123,19 @@ export class LiveSession implements Session {
     }
   }
 
-  /** The job of the document when it is at this place, else a new one. */
-  private jobFor(place: Place, { text, offset }: Virtual, languageId: string): Job {
+  /**
+   * The job of the document when it is at this place, else a new one.
+   *
+   * @throws {Aborted} when a request that came later, and did not pause as long, has a job elsewhere in the document.
+   */
+  private jobFor(place: Place, { text, offset }: Virtual, languageId: string, arrival: number): Job {
     const running = this.jobs.get(place.uri)
-    if (running && samePlace(running.place, place) && !running.controller.signal.aborted) return running
+    const goesOn = running !== undefined && !running.controller.signal.aborted
+    if (goesOn && samePlace(running.place, place)) {
+      running.newest = Math.max(running.newest, arrival)
+      return running
+    }
+    if (goesOn && running.newest > arrival) throw new Aborted('superseded')
     running?.controller.abort(new Aborted('superseded'))
     const controller = new AbortController()
     const { maxTokens } = this.options.settings()
@@ -131,7 +144,7 @@ export class LiveSession implements Session {
     const result = fillGap(this.rooms, request, controller.signal, (edit) => {
       job.shown = edit
     })
-    const job: Job = { uri: place.uri, place, controller, result, shown: undefined }
+    const job: Job = { uri: place.uri, place, controller, result, newest: arrival, shown: undefined }
     this.jobs.set(place.uri, job)
     result
       .then(

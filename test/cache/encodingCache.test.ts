@@ -143,7 +143,7 @@ describe('memory', () => {
     const wanted = await predictAfter(engine, (await engine.encode([{ ids: ids(1, 192) }], never))[0]!.id, 192)
     const live = engine.liveCount
     const lease = await cache.encode(ids(1, 192), never)
-    expect(await predictAfter(engine, lease.id, 200)).toEqual(wanted)
+    expect(await predictAfter(engine, lease.id, 192)).toEqual(wanted)
     lease.end()
     expect(engine.liveCount).toBe(live)
   })

@@ -48,7 +48,12 @@ function check(
   expect({ outcome, after: signs(canvas) }).toEqual({ outcome: wanted.outcome, after: wanted.after ?? before })
 }
 
-const row = (id: number, probability: number) => ({ top: [[id, probability]] as [number, number][] })
+const row = (id: number, probability: number) => tops([id], [probability])
+
+/** Best first; `ends` is the mass of all ends. */
+function tops(ids: number[], probabilities: number[], ends = 0) {
+  return { top: ids.map((id, k): [number, number] => [id, probabilities[k]!]), end: ends }
+}
 
 describe('slotsToAsk', () => {
   const asked = (slots: string) => slotsToAsk(canvasOf(slots), schedule)
@@ -67,50 +72,50 @@ describe('commitLeftmostFirst', () => {
   test('skips slots that are committed already', () =>
     check('1_3__', [row(2, 0.3), row(4, 0.95), row(5, 0.2)], { after: '1234_', outcome: 'open' }))
 
-  test('takes the threshold itself as sure enough', () =>
-    check('__', [row(1, 0.5), { top: [[2, 1]] }], { after: '12', outcome: 'filled' }))
+  test('a sure last slot fills the canvas', () =>
+    check('__', [row(1, 0.5), tops([2], [1])], { after: '12', outcome: 'filled' }))
 
   test('says when the canvas is filled', () => check('12_', [row(3, 0.2)], { after: '123', outcome: 'filled' }))
 
   test('ends where the ends together are likelier than any token', () =>
-    check('_', [{ top: [[1, 0.3], [end, 0.2], [end + 1, 0.2]], end: 0.4 }], { outcome: 'ended' }))
+    check('_', [tops([1, end, end + 1], [0.3, 0.2, 0.2], 0.4)], { outcome: 'ended' }))
 
   test('goes on where they are not', () =>
-    check('__', [{ top: [[1, 0.45], [end, 0.4]], end: 0.4 }, row(2, 0.1)], { after: '1_', outcome: 'open' }))
+    check('__', [tops([1, end], [0.45, 0.4], 0.4), row(2, 0.1)], { after: '1_', outcome: 'open' }))
 
   test('an end id alone is never committed as a token, even as the best', () =>
-    check('_', [{ top: [[end, 0.4], [1, 0.1]], end: 0.05 }], { after: '1', outcome: 'filled' }))
+    check('_', [tops([end, 1], [0.4, 0.1], 0.05)], { after: '1', outcome: 'filled' }))
 
   test('takes an end only where all slots to its left are committed', () => {
-    check('____', [row(1, 0.5), row(2, 0.5), { top: [[3, 0.01]], end: 0.98 }, row(4, 0.1)], {
+    check('____', [row(1, 0.5), row(2, 0.5), tops([3], [0.01], 0.98), row(4, 0.1)], {
       after: '1___',
       outcome: 'open',
     })
-    check('____', [row(1, 0.5), row(2, 0.95), { top: [[3, 0.01]], end: 0.98 }, row(4, 0.1)], {
+    check('____', [row(1, 0.5), row(2, 0.95), tops([3], [0.01], 0.98), row(4, 0.1)], {
       after: '12__',
       outcome: 'ended',
     })
   })
 
   test('an end that is not sure enough waits until it is leftmost', () =>
-    check('__', [row(1, 0.5), { top: [[2, 0.1]], end: 0.8 }], { after: '1_', outcome: 'open' }))
+    check('__', [row(1, 0.5), tops([2], [0.1], 0.8)], { after: '1_', outcome: 'open' }))
 
   test('what stood after an end that was passed over stays', () =>
-    check('___', [row(1, 0.5), { top: [[2, 0.1]], end: 0.8 }, row(3, 0.95)], { after: '1_3', outcome: 'open' }))
+    check('___', [row(1, 0.5), tops([2], [0.1], 0.8), row(3, 0.95)], { after: '1_3', outcome: 'open' }))
 
   test('skips ids that may not be committed', () =>
-    check('__', [{ top: [[mask, 0.9], [7, 0.05]] }, { top: [[mask, 0.99], [8, 0.01]] }], {
+    check('__', [tops([mask, 7], [0.9, 0.05]), tops([mask, 8], [0.99, 0.01])], {
       after: '7_',
       outcome: 'open',
     }))
 
   test('is stuck where nothing that may stand there is among the best', () => {
-    check('1_', [{ top: [[mask, 0.9]] }], { outcome: 'stuck' })
-    check('__', [{ top: [[mask, 0.9]] }, row(2, 0.99)], { outcome: 'stuck' })
+    check('1_', [tops([mask], [0.9])], { outcome: 'stuck' })
+    check('__', [tops([mask], [0.9]), row(2, 0.99)], { outcome: 'stuck' })
   })
 
   test('only the leftmost can be stuck', () =>
-    check('__', [row(1, 0.5), { top: [[mask, 0.9]] }], { after: '1_', outcome: 'open' }))
+    check('__', [row(1, 0.5), tops([mask], [0.9])], { after: '1_', outcome: 'open' }))
 
   describe('with known text', () => {
     /** The middle begins with 3, then 4. */
@@ -120,7 +125,7 @@ describe('commitLeftmostFirst', () => {
     }
 
     test('the first tokens are the best that spell it, and no end', () =>
-      check('____', [{ top: [[1, 0.9], [3, 0.01]], end: 0.95 }, row(4, 0.99), row(5, 0.5), row(6, 0.5)], {
+      check('____', [tops([1, 3], [0.9, 0.01], 0.95), row(4, 0.99), row(5, 0.5), row(6, 0.5)], {
         after: '3___',
         outcome: 'open',
         rules: { clamp },

@@ -46,8 +46,8 @@ export interface Neovim {
   keys(keys: string): Promise<void>
   /** @returns the first state that `wanted` accepts. @throws {Error} with the last one after `withinMs`. */
   until(what: string, wanted: (state: NeovimState) => boolean, withinMs?: number): Promise<NeovimState>
-  /** The next ghost text that is shown once the server has answered everything. */
-  ghost(): Promise<string>
+  /** The ghost text that is shown once the server has answered everything. */
+  ghost(wanted?: (state: NeovimState) => boolean): Promise<string>
   /** Writes `bytes` to a file and edits that, the cursor on the byte `at` (1-based line, 0-based byte), in normal mode. */
   edit(name: string, bytes: string, at: readonly [number, number]): Promise<string>
   close(): Promise<void>
@@ -90,9 +90,9 @@ export async function startNeovim(program: string): Promise<Neovim> {
         await sleep(30)
       }
     },
-    async ghost() {
-      const { ghost } = await neovim.until('ghost text', ({ ghost, waiting }) => ghost !== '' && !waiting)
-      return ghost
+    async ghost(wanted = () => true) {
+      const shown = (state: NeovimState) => state.ghost !== '' && !state.waiting && wanted(state)
+      return (await neovim.until('ghost text', shown)).ghost
     },
     async edit(name, bytes, [line, byte]) {
       const path = join(folder, name)

@@ -52,7 +52,8 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
       skip[title] ? test.skip(`${title} (${skip[title]})`, body) : test(title, body)
 
     const ids = (seed: number, count: number): number[] => someIds(seed, count, it.maskId)
-    const encode = async (sequence: TokenIds): Promise<Encoding> => (await engine.encode([{ ids: sequence }], never))[0]!
+    const encode = async (sequence: TokenIds): Promise<Encoding> =>
+      (await engine.encode([{ ids: sequence }], never))[0]!
     const context = ({ id, rows }: Encoding, firstPosition: number): ContextPiece => ({ id, rows, firstPosition })
     const one = async (job: StepJob): Promise<Prediction> => (await engine.step([job], never))[0]!
     /** A canvas of `count` rows from position `first` on: one known token, then masks; every slot is asked. */
@@ -79,15 +80,18 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
       expectSame(await one({ ...job, asked: [last, first] }), pick(edges, [1, 0]))
     })
 
-    pin('gives each asked row its own prediction, whatever part of a canvas is asked and in whatever order', async () => {
-      const prefix = await encode(ids(2, 40))
-      const job = canvas(3, 40, 12, [context(prefix, 0)])
-      const all = await one(job)
-      expectSame(await one({ ...job, asked: [45, 46, 47, 48] }), pick(all, [4, 5, 6, 7]))
-      expectSame(await one({ ...job, asked: [48, 45, 51] }), pick(all, [7, 4, 10]))
-      expect(differenceOf(pick(all, [4]), pick(all, [5]))).toBeGreaterThan(tolerance)
-      engine.release([prefix.id])
-    })
+    pin(
+      'gives each asked row its own prediction, whatever part of a canvas is asked and in whatever order',
+      async () => {
+        const prefix = await encode(ids(2, 40))
+        const job = canvas(3, 40, 12, [context(prefix, 0)])
+        const all = await one(job)
+        expectSame(await one({ ...job, asked: [45, 46, 47, 48] }), pick(all, [4, 5, 6, 7]))
+        expectSame(await one({ ...job, asked: [48, 45, 51] }), pick(all, [7, 4, 10]))
+        expect(differenceOf(pick(all, [4]), pick(all, [5]))).toBeGreaterThan(tolerance)
+        engine.release([prefix.id])
+      },
+    )
 
     pin('answers in eight ids, best first, with entropy and the mass of a set', async () => {
       const job = canvas(4, 0, 9)

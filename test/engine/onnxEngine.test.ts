@@ -92,10 +92,11 @@ describe('one worker', () => {
   // Handles are numbered in order, so what an encode left behind would answer to the numbers between two others.
   test('leaves nothing behind of an encode that failed or was aborted', async () => {
     const kept = async (from: number, to: number) => {
-      const use = (id: number) => engine.encode([{ ids: [65], after: id }], never).then(
-        () => id,
-        () => undefined,
-      )
+      const use = (id: number) =>
+        engine.encode([{ ids: [65], after: id }], never).then(
+          () => id,
+          () => undefined,
+        )
       return (await Promise.all(range(from + 1, to - from - 1).map(use))).filter((id) => id !== undefined)
     }
     const mark = async () => (await engine.encode([{ ids: [65] }], never))[0]!.id

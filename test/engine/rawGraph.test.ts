@@ -87,7 +87,9 @@ for (const [quant, adapterRank] of [
         const most = Math.max(...logits)
         const sum = logits.reduce((total, logit) => total + Math.exp(logit - most), 0)
         const logProbs = logits.map((logit) => logit - most - Math.log(sum))
-        const best = range(0, columns).sort((a, b) => logProbs[b]! - logProbs[a]!).slice(0, 8)
+        const best = range(0, columns)
+          .sort((a, b) => logProbs[b]! - logProbs[a]!)
+          .slice(0, 8)
         expect(Array.from(out.top_ids!.data as BigInt64Array, Number).slice(row * 8, row * 8 + 8)).toEqual(best)
         for (const [k, id] of best.entries())
           expect(floats(out.top_logprobs!)[row * 8 + k]).toBeCloseTo(logProbs[id]!, 4)
@@ -114,7 +116,9 @@ for (const [quant, adapterRank] of [
           for (const [i, value] of mine.entries()) largest = Math.max(largest, Math.abs(half[i]! - value))
         }
       }
-      process.stderr.write(`${quant}, rank ${adapterRank}: batch of two, largest difference ${largest.toExponential(1)}\n`)
+      process.stderr.write(
+        `${quant}, rank ${adapterRank}: batch of two, largest difference ${largest.toExponential(1)}\n`,
+      )
       expect(largest).toBeLessThan(quant === 'f32' ? 1e-4 : 0.5)
     })
   })
@@ -144,15 +148,27 @@ function feeds(manifest: Manifest, batch: readonly Sequence[], pastCount: number
     }
   }
   const result: Record<string, ort.Tensor> = {
-    input_ids: int64(batch.flatMap(({ ids }) => padded(ids, rowCount)), [count, rowCount]),
-    position_ids: int64(batch.flatMap(({ positions }) => padded(positions, rowCount)), [count, rowCount]),
+    input_ids: int64(
+      batch.flatMap(({ ids }) => padded(ids, rowCount)),
+      [count, rowCount],
+    ),
+    position_ids: int64(
+      batch.flatMap(({ positions }) => padded(positions, rowCount)),
+      [count, rowCount],
+    ),
     past_position_ids: int64(
       batch.flatMap(({ past }) => [...Array(pastCount - past).fill(0), ...range(0, past)]),
       [count, pastCount],
     ),
     attention_bias: new ort.Tensor('float32', bias, [count, 1, rowCount, width]),
-    rows: int64(batch.flatMap(({ askedRows }) => askedRows), [count, 3]),
-    score_ids: int64(batch.flatMap(({ askedRows }) => askedRows.map((_, i) => scoreId(i))), [count, 3]),
+    rows: int64(
+      batch.flatMap(({ askedRows }) => askedRows),
+      [count, 3],
+    ),
+    score_ids: int64(
+      batch.flatMap(({ askedRows }) => askedRows.map((_, i) => scoreId(i))),
+      [count, 3],
+    ),
     set_ids: int64(setIds, [setIds.length]),
   }
   if (adapter) result.denoising = new ort.Tensor('float32', denoising, [count, rowCount])
@@ -163,7 +179,10 @@ function feeds(manifest: Manifest, batch: readonly Sequence[], pastCount: number
         for (let head = 0; head < kvHeads; head++) {
           const numbers = someIds(seed + 10 * layer + 100 * part + head, past * headDim, 200)
           const end = ((b * kvHeads + head) * pastCount + pastCount) * headDim
-          data.set(numbers.map((number) => number / 100 - 1), end - past * headDim)
+          data.set(
+            numbers.map((number) => number / 100 - 1),
+            end - past * headDim,
+          )
         }
       }
       result[`past.${layer}.${name}`] = new ort.Tensor('float32', data, [count, kvHeads, pastCount, headDim])

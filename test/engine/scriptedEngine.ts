@@ -114,7 +114,7 @@ export class ScriptedEngine implements Engine {
       signal.addEventListener('abort', abort, { once: true })
     })
     const ready = async () => {
-      while (this.held) await this.held
+      while (this.held !== undefined) await this.held
       await new Promise((resolve) => setImmediate(resolve))
     }
     await Promise.race([ready(), aborted]).finally(() => signal.removeEventListener('abort', abort))
@@ -158,7 +158,10 @@ export class ScriptedEngine implements Engine {
     return {
       ids: ids.slice(0, topCount),
       logProbs: ids.slice(0, topCount).map((id) => Math.log(probabilityOf(id))),
-      entropy: guesses.reduce((sum, { probability }) => sum + information(probability), otherCount * information(other)),
+      entropy: guesses.reduce(
+        (sum, { probability }) => sum + information(probability),
+        otherCount * information(other),
+      ),
       set: Math.log(set),
     }
   }
@@ -182,7 +185,11 @@ export class ScriptedEngine implements Engine {
  *
  * @param sure probability of the right id at a position.
  */
-export function knows(ids: TokenIds, sure: (position: number) => number = () => 0.99, end: number = byteIds.end): Script {
+export function knows(
+  ids: TokenIds,
+  sure: (position: number) => number = () => 0.99,
+  end: number = byteIds.end,
+): Script {
   return ({ position }) => [{ id: ids[position] ?? end, probability: sure(position) }]
 }
 
@@ -194,7 +201,9 @@ export function mixed(guessCount: number): Script {
     for (const [at, id] of seen) state = mix(state ^ mix(at * 65_537 + id))
     const weights = Array.from({ length: guessCount }, (_, id) => Math.exp((6 * mix(state ^ mix(id + 1))) / 2 ** 32))
     const sum = weights.reduce((total, weight) => total + weight, 0)
-    return weights.map((weight, id) => ({ id, probability: weight / sum })).sort((a, b) => b.probability - a.probability)
+    return weights
+      .map((weight, id) => ({ id, probability: weight / sum }))
+      .sort((a, b) => b.probability - a.probability)
   }
 }
 

@@ -90,7 +90,8 @@ local description = 'Take the ghost text'
 
 --- In this buffer, over whatever the key did there, which it still does when there is no ghost text.
 local function map(key, buf)
-  local before = vim.fn.maparg(key, 'i', false, true)
+  -- The server may attach to a buffer that is not the current one.
+  local before = vim.api.nvim_buf_call(buf, function() return vim.fn.maparg(key, 'i', false, true) end)
   if before.desc == description then return end
   vim.keymap.set('i', key, function()
     if M.accept() then return '<C-g>u' end -- taken after this; can be undone without what was typed

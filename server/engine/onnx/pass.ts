@@ -25,7 +25,7 @@ export interface GroupResult {
 }
 
 const masked = -1e9 // finite: with −Infinity a row that sees nothing becomes NaN
-const bufferCount = 3
+const bufferCount = 2
 
 export class PassRunner {
   private readonly session: ort.InferenceSession

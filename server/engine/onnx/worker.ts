@@ -242,7 +242,7 @@ async function open(): Promise<{ session: ort.InferenceSession; report: OpenRepo
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
-        enableMemPattern: false, // shapes vary from pass to pass, and each would keep a plan
+        enableCpuMemArena: false, enableMemPattern: false, // shapes vary from pass to pass, and each would keep a plan
         extra: {
           session: { intra_op: { allow_spinning: options.deterministic ? '0' : '1' }, force_spinning_stop: '1' },
         },

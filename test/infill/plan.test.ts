@@ -1,0 +1,194 @@
+import fc from 'fast-check'
+import { beforeAll, describe, expect, test } from 'vitest'
+import {
+  heldBack,
+  heldBackClamp,
+  lineBreakOf,
+  type PlanModel,
+  planGap,
+  type Scope,
+  toLineFeeds,
+} from '../../server/infill/plan.ts'
+import { resolveModel } from '../../server/model/store.ts'
+import { readTokenizer, type Tokenizer } from '../../server/model/tokenizer.ts'
+import { parseMarked } from '../markup.ts'
+
+const start = 1000
+/** Ids are UTF-16 code units. */
+const model: PlanModel = {
+  encode: (text) => Array.from({ length: text.length }, (_, i) => text.charCodeAt(i)),
+  documentStartId: start,
+  prefixTokens: 512,
+  suffixTokens: 64,
+  maxPositions: 2048,
+}
+
+const textOf = (ids: readonly number[]): string =>
+  ids.map((id) => (id === start ? '⊢' : String.fromCharCode(id))).join('')
+
+function planOf(marked: string, options: Partial<PlanModel> = {}) {
+  const { text, cursor } = parseMarked(marked)
+  const { prefixIds, suffixIds, ...rest } = planGap(text, cursor!, { ...model, ...options })
+  return { prefix: textOf(prefixIds), suffix: textOf(suffixIds), ...rest }
+}
+
+describe('planGap', () => {
+  test('reads both sides of the cursor, the start of the file being told', () =>
+    expect(planOf('print(║)\n')).toEqual({
+      prefix: '⊢print(',
+      suffix: ')\n',
+      held: '',
+      before: 'print(',
+      after: ')\n',
+    }))
+
+  test('holds back one blank, so that the next token may begin with it', () =>
+    expect(planOf('  return ║\n')).toMatchObject({ prefix: '⊢  return', held: ' ', before: '  return ' }))
+
+  test('holds back the line break before an empty line', () =>
+    expect(planOf('a:\n║\nb')).toMatchObject({ prefix: '⊢a:', held: '\n', suffix: '\nb' }))
+
+  test('reads CRLF and CR as line feeds', () =>
+    expect(planOf('a\r\nb\rc║\r\nd')).toMatchObject({ prefix: '⊢a\nb\nc', suffix: '\nd', after: '\nd' }))
+
+  test('an empty file is its start alone', () =>
+    expect(planOf('║')).toMatchObject({ prefix: '⊢', suffix: '', held: '' }))
+
+  test('far from the top of the file its start is not told', () => {
+    const { prefix } = planOf(`${'a line\n'.repeat(600)}x║`)
+    expect(prefix).not.toContain('⊢')
+    expect(prefix.endsWith('a line\nx')).toBe(true)
+  })
+
+  test('the suffix has at most its number of tokens', () => {
+    expect(planOf(`x║${'y'.repeat(600)}`).suffix).toBe('y'.repeat(64))
+    expect(planOf(`x║${'y'.repeat(20)}`).suffix).toBe('y'.repeat(20))
+  })
+
+  test('keeps to the budget where a character is a token, in jumps of it', () => {
+    const text = 'abcdefg\n'.repeat(400)
+    const firsts = new Set<number>()
+    for (let offset = 1000; offset < 1700; offset++) {
+      const { prefixIds, held } = planGap(text, offset, model)
+      expect(prefixIds.length).toBeLessThanOrEqual(768)
+      expect(prefixIds.length).toBeGreaterThan(512 - 2)
+      firsts.add(offset - held.length - prefixIds.length)
+    }
+    expect(firsts.size).toBeLessThanOrEqual(5)
+  })
+
+  test('has a prefix and fits, however few positions the model has', () => {
+    for (const maxPositions of [64, 200, 512, 1000, 4096]) {
+      for (let length = 1; length < 1700; length += 13) {
+        const { prefixIds } = planGap('x'.repeat(length), length, { ...model, maxPositions })
+        expect(prefixIds.length).toBeGreaterThan(0)
+        expect(prefixIds.length).toBeLessThanOrEqual(maxPositions / 2)
+      }
+    }
+  })
+
+  test('refuses an offset outside the text', () => {
+    expect(() => planGap('abc', 4, model)).toThrow(RangeError)
+    expect(() => planGap('abc', -1, model)).toThrow(RangeError)
+  })
+
+  test('prefix and what is held are the text left of the cursor', () => {
+    const texts = fc.array(fc.constantFrom('a', ' ', '\n', '\t', '  ', '\r\n', 'word', '😀'), { maxLength: 60 })
+    fc.assert(
+      fc.property(texts, texts, (left, right) => {
+        const [before, after] = [left.join(''), right.join('')]
+        const plan = planGap(before + after, before.length, model)
+        expect(textOf(plan.prefixIds) + plan.held).toBe(`⊢${toLineFeeds(before)}`)
+        expect(plan.before).toBe(toLineFeeds(before))
+      }),
+    )
+  })
+})
+
+describe('heldBack', () => {
+  const cases: [before: string, held: string][] = [
+    ['', ''],
+    ['x', ''],
+    ['return ', ' '],
+    ['x  ', ' '],
+    ['x\n    ', ' '],
+    ['x\t', ''],
+    ['x\n\t', ''],
+    ['x\n', '\n'],
+    ['x  \n', '  \n'],
+    ['x\n\n', '\n\n'],
+    ['x\n  \n', '\n  \n'],
+    ['\n', '\n'],
+    [`x${' '.repeat(12)}\n`, '\n'],
+    [`x${'\n'.repeat(12)}`, '\n'],
+  ]
+  for (const [before, held] of cases)
+    test(`of ${JSON.stringify(before)} is ${JSON.stringify(held)}`, () => expect(heldBack(before)).toBe(held))
+})
+
+describe('heldBackClamp', () => {
+  const tokens = ['', ' ', '  ', ' x', '\n', '\n\n', '\n    ', 'x', ' \n', '\n  y\n', '  \n']
+  const id = (text: string): number => tokens.indexOf(text)
+  const allowed = (held: string, scope: Scope, leading: string[] = []): string[] => {
+    const clamp = heldBackClamp(held, scope, (token) => tokens[token]!)
+    return tokens.filter((_, token) => clamp.allows(leading.map(id), token))
+  }
+  const isOver = (held: string, leading: string[]): boolean =>
+    heldBackClamp(held, 'line', (token) => tokens[token]!).isOver(leading.map(id))
+
+  test('a token may begin with what is held', () => {
+    expect(allowed(' ', 'block')).toEqual([' ', '  ', ' x', ' \n', '  \n'])
+    expect(allowed('\n', 'block')).toEqual(['\n', '\n\n', '\n    ', '\n  y\n'])
+  })
+
+  test('what it adds holds no line break where the rest of a line is wanted', () => {
+    expect(allowed(' ', 'line')).toEqual([' ', '  ', ' x'])
+    expect(allowed('\n', 'line')).toEqual(['\n', '\n    '])
+    expect(allowed('\n\n', 'line')).toEqual(['\n', '\n\n'])
+  })
+
+  test('a token may be a part of what is held, the next go on', () => {
+    expect(allowed('  \n', 'line')).toEqual([' ', '  ', '  \n'])
+    expect(allowed('  \n', 'line', [' '])).toEqual([' ', ' \n'])
+    expect(allowed('  \n', 'line', ['  '])).toEqual(['\n', '\n    '])
+  })
+
+  test('is over once it is spelt', () => {
+    expect(isOver('', [])).toBe(true)
+    expect(isOver(' ', [])).toBe(false)
+    expect(isOver(' ', [' x'])).toBe(true)
+    expect(isOver('  \n', ['  '])).toBe(false)
+    expect(isOver('  \n', ['  ', '\n    '])).toBe(true)
+  })
+})
+
+describe('with the tokenizer of the embedded model', () => {
+  let tokenizer: Tokenizer
+  beforeAll(async () => {
+    tokenizer = await readTokenizer(await resolveModel())
+  })
+
+  test('tokens break as they do in a file', () => {
+    const text = 'def f(x):\n    if x:\n        return x + 1\n'
+    const whole = tokenizer.encode(text)
+    for (const cursor of ['return ', 'x + ', 'if x:\n'].map((left) => text.indexOf(left) + left.length)) {
+      const { prefixIds } = planGap(text, cursor, { ...model, encode: tokenizer.encode, documentStartId: undefined })
+      expect(prefixIds).toEqual(whole.slice(0, prefixIds.length))
+    }
+  })
+
+  test('a document that spells special tokens is read as text', () => {
+    const encode = tokenizer.encode
+    const { prefixIds, suffixIds } = planGap('<|im_start|>a<|endoftext|>', 13, { ...model, encode, documentStartId: 0 })
+    expect(prefixIds[0]).toBe(0)
+    expect([...prefixIds.slice(1), ...suffixIds].filter((id) => id <= 16)).toEqual([])
+  })
+})
+
+test('toLineFeeds and lineBreakOf', () => {
+  expect(toLineFeeds('a\r\nb\rc\n')).toBe('a\nb\nc\n')
+  expect(lineBreakOf('a\r\nb\n')).toBe('\r\n')
+  expect(lineBreakOf('a\nb\r\n')).toBe('\n')
+  expect(lineBreakOf('no line break')).toBe('\n')
+  expect(lineBreakOf('\nfirst')).toBe('\n')
+})

@@ -1,0 +1,23 @@
+/** A model whose tokens are bytes, for sessions over the scripted engine. */
+import type { SessionModel } from '../../server/session/fillGap.ts'
+import { byteIds } from '../engine/scriptedEngine.ts'
+
+export const bytesOf = (text: string): number[] => [...Buffer.from(text)]
+
+export const byteModel: SessionModel = {
+  name: 'bytes',
+  encode: bytesOf,
+  decode: (ids) => Buffer.from(ids).toString(),
+  tokenText: (id) => (id < 256 ? Buffer.from([id]).toString() : ''),
+  documentStartId: byteIds.documentStart,
+  prefixTokens: 512,
+  suffixTokens: 64,
+  maxPositions: 4096,
+  maskId: byteIds.mask,
+  endIds: [byteIds.end],
+  forbiddenIds: [byteIds.documentStart],
+  lineBreakIds: [10],
+  canvasSlots: 8,
+  threshold: 0.9,
+  window: 4,
+}

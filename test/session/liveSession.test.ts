@@ -1,0 +1,416 @@
+import { describe, expect, test } from 'vitest'
+import { Aborted, EngineError } from '../../server/base/errors.ts'
+import { EncodingCache } from '../../server/cache/encodingCache.ts'
+import { Denoiser } from '../../server/denoise/denoiser.ts'
+import { LiveSession, type SessionSettings } from '../../server/session/liveSession.ts'
+import type { Answer, InfillRequest } from '../../server/session/session.ts'
+import { ManualClock, settled } from '../base/manualClock.ts'
+import { byteIds, knows, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
+import { parseMarked } from '../markup.ts'
+import { byteModel, bytesOf } from './byteModel.ts'
+
+const settings: SessionSettings = {
+  completionBudgetMs: 300,
+  inlineBudgetMs: 500,
+  invokedBudgetMs: 5000,
+  debounceMs: 0,
+  maxTokens: 32,
+}
+
+/** A session whose model knows `document`; `sure` is how sure it is of each token. */
+function sessionThatKnows(document: string, changed: Partial<SessionSettings> = {}, sure = 0.99) {
+  const engine = new ScriptedEngine(scriptOf(document, sure))
+  const clock = new ManualClock()
+  const log: string[] = []
+  const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true })
+  const rooms = {
+    model: byteModel,
+    prefixes: cache(),
+    suffixes: cache(),
+    denoiser: new Denoiser(engine),
+    now: clock.now,
+  }
+  const session = new LiveSession(rooms, {
+    settings: () => ({ ...settings, ...changed }),
+    clock,
+    log: (level, message) => log.push(`${level} ${message}`),
+    close: () => engine.close(),
+  })
+  let version = 0
+  /** Asks at `║`. */
+  const ask = (
+    marked: string,
+    rest: Partial<InfillRequest> & { uri?: string } = {},
+    signal = new AbortController().signal,
+  ): Promise<Answer> => {
+    const { text, cursor } = parseMarked(marked)
+    const { uri = 'file:///a.py', ...request } = rest
+    const snapshot = { uri, languageId: 'python', version: ++version, text }
+    return session.request({ method: 'completion', snapshot, offset: cursor!, invoked: false, ...request }, signal)
+  }
+  return { session, engine, clock, log, ask }
+}
+
+function scriptOf(document: string, sure = 0.99): Script {
+  return knows([byteIds.documentStart, ...bytesOf(document)], () => sure)
+}
+
+const completion = (text: string, start: number, end = start, partial = false): Answer => ({
+  kind: 'completion',
+  edit: { span: { start, end }, text },
+  partial,
+})
+
+/** Lets `count` more steps through, then holds the engine. */
+function holdAfter(engine: ScriptedEngine, count: number): void {
+  const last = engine.steps.length + count - 1
+  const script = engine.script
+  engine.script = (question) => {
+    if (engine.steps.length === last) engine.hold()
+    return script(question)
+  }
+}
+
+describe('answers', () => {
+  test('the rest of the line', async () => {
+    const { ask } = sessionThatKnows('print(value)\nmore')
+    expect(await ask('print(║\nmore')).toEqual(completion('value)', 6))
+  })
+
+  test('in place of what follows on the line', async () => {
+    const { ask } = sessionThatKnows('print(value)')
+    expect(await ask('print(║)')).toEqual(completion('value', 6))
+  })
+
+  test('without the blank that is there already', async () => {
+    const { ask } = sessionThatKnows('return value\n')
+    expect(await ask('return ║\n')).toEqual(completion('value', 7))
+  })
+
+  test('a middle of more than one canvas', async () => {
+    const { ask } = sessionThatKnows('return value_of(another)\n')
+    expect(await ask('return ║\n')).toEqual(completion('value_of(another)', 7))
+  })
+
+  test('nothing, with a reason, where the model ends at once', async () => {
+    const { ask, engine } = sessionThatKnows('print()')
+    const answer = await ask('print()║')
+    expect(answer).toEqual({ kind: 'nothing', reason: 'the model left the gap empty' })
+    const steps = engine.steps.length
+    expect(await ask('print()║')).toEqual(answer)
+    expect(engine.steps).toHaveLength(steps)
+  })
+
+  test('nothing where the model is not sure, something when asked by hand', async () => {
+    const { ask } = sessionThatKnows('print(value)', {}, 0.25)
+    expect(await ask('print(║')).toMatchObject({ kind: 'nothing' })
+    expect(await ask('print(║', { invoked: true })).toEqual(completion('value)', 6))
+  })
+
+  test('with the chosen item of the menu as its beginning', async () => {
+    const { ask } = sessionThatKnows('x.append(value)')
+    const selected = { span: { start: 2, end: 4 }, text: 'append' }
+    expect(await ask('x.ap║', { selected })).toEqual(completion('append(value)', 2, 4))
+  })
+
+  test('refuses an offset outside the text', async () => {
+    const { ask } = sessionThatKnows('x')
+    await expect(ask('║', { offset: 7 })).rejects.toThrow(RangeError)
+  })
+})
+
+describe('newest wins', () => {
+  test('in a document and method; the older one is superseded', async () => {
+    const { ask, engine } = sessionThatKnows('print(value)')
+    engine.hold()
+    const older = ask('pri║')
+    const newer = ask('print(║')
+    await expect(older).rejects.toMatchObject({ why: 'superseded' })
+    engine.resume()
+    expect(await newer).toEqual(completion('value)', 6))
+  })
+
+  test('ten keystrokes at once: nine superseded, one answered, no more steps than one costs', async () => {
+    const { ask, engine } = sessionThatKnows('print(value)')
+    const asked = Array.from({ length: 10 }, (_, i) => ask(`${'print('.slice(0, 1 + (i % 6))}║`, {}))
+    const last = ask('print(║')
+    const outcomes = await Promise.allSettled(asked)
+    expect(outcomes.every((outcome) => outcome.status === 'rejected' && outcome.reason.why === 'superseded')).toBe(true)
+    expect(await last).toEqual(completion('value)', 6))
+    expect(engine.steps.length).toBeLessThanOrEqual(3)
+  })
+
+  test('other documents go on', async () => {
+    const { ask, engine } = sessionThatKnows('print(value)')
+    engine.hold()
+    const first = ask('print(║', { uri: 'file:///a.py' })
+    const second = ask('print(║', { uri: 'file:///b.py' })
+    await settled()
+    engine.resume()
+    expect(await Promise.all([first, second])).toEqual([completion('value)', 6), completion('value)', 6)])
+  })
+
+  test('a newer snapshot ends what the other method still waits for', async () => {
+    const { ask, engine } = sessionThatKnows('print(value)')
+    engine.hold()
+    const older = ask('prin║', { method: 'inline' })
+    const newer = ask('print(║', { method: 'completion' })
+    await expect(older).rejects.toMatchObject({ why: 'superseded' })
+    engine.resume()
+    expect(await newer).toEqual(completion('value)', 6))
+  })
+
+  test('an older request that waits for its pause does not end a newer one', async () => {
+    const { ask, engine, clock } = sessionThatKnows('print(value)', { debounceMs: 50 })
+    engine.hold()
+    const older = ask('prin║', { method: 'completion' })
+    const newer = ask('print(║', { method: 'inline', invoked: true })
+    const outcome = expect(older).rejects.toMatchObject({ why: 'superseded' })
+    await clock.pass(60)
+    engine.resume()
+    expect(await newer).toEqual(completion('value)', 6))
+    await outcome
+  })
+})
+
+describe('one job for both methods', () => {
+  test('at one snapshot', async () => {
+    const { ask, engine } = sessionThatKnows('print(value)')
+    const alone = sessionThatKnows('print(value)')
+    await alone.ask('print(║')
+    const answers = await Promise.all([ask('print(║', { method: 'completion' }), ask('print(║', { method: 'inline' })])
+    expect(answers).toEqual([completion('value)', 6), completion('value)', 6)])
+    expect(engine.steps.map((jobs) => jobs.length)).toEqual(alone.engine.steps.map((jobs) => jobs.length))
+  })
+
+  test('after a pause that both wait for', async () => {
+    const { ask, engine, clock } = sessionThatKnows('print(value)', { debounceMs: 50 })
+    const both = Promise.all([ask('print(║', { method: 'completion' }), ask('print(║', { method: 'inline' })])
+    await clock.pass(49)
+    expect(engine.steps).toHaveLength(0)
+    await clock.pass(1)
+    await both
+    expect(engine.steps.every((jobs) => jobs.length === 1)).toBe(true)
+  })
+
+  test('that one of them cancels', async () => {
+    const { ask, engine } = sessionThatKnows('print(value)')
+    const abort = new AbortController()
+    engine.hold()
+    const cancelled = ask('print(║', { method: 'completion' }, abort.signal)
+    const stays = ask('print(║', { method: 'inline' })
+    await settled()
+    abort.abort()
+    await expect(cancelled).rejects.toMatchObject({ why: 'cancelled' })
+    engine.resume()
+    expect(await stays).toEqual(completion('value)', 6))
+  })
+})
+
+describe('budgets', () => {
+  test('pending when nothing can be shown; the work goes on for the next request', async () => {
+    const { ask, engine, clock } = sessionThatKnows('print(value)')
+    engine.hold()
+    const first = ask('print(║')
+    await clock.pass(299)
+    await clock.pass(1)
+    expect(await first).toEqual({ kind: 'pending' })
+    const again = ask('print(║')
+    engine.resume()
+    expect(await again).toEqual(completion('value)', 6))
+    const steps = engine.steps.length
+    expect(await ask('print(║')).toEqual(completion('value)', 6))
+    expect(engine.steps).toHaveLength(steps)
+  })
+
+  test('partial when a beginning can be shown', async () => {
+    const { ask, engine, clock } = sessionThatKnows('return value + other\n', {}, 0.89)
+    holdAfter(engine, 9)
+    const first = ask('return ║\n')
+    for (let i = 0; i < 30; i++) await settled()
+    await clock.pass(300)
+    expect(await first).toEqual(completion('value +', 7, 7, true))
+    engine.resume()
+  })
+
+  test('each method has its own, and what was asked by hand waits longest', async () => {
+    const cases = [
+      [{ method: 'completion' }, 300],
+      [{ method: 'inline' }, 500],
+      [{ method: 'completion', invoked: true }, 5000],
+    ] as const
+    for (const [request, budget] of cases) {
+      const { ask, engine, clock } = sessionThatKnows('print(value)')
+      engine.hold()
+      let answer: Answer | undefined
+      void ask('print(║', request).then((found) => {
+        answer = found
+      })
+      await clock.pass(budget - 1)
+      expect(answer, `${budget} ms`).toBeUndefined()
+      await clock.pass(1)
+      expect(answer).toEqual({ kind: 'pending' })
+      expect(clock.sleeping).toBe(0)
+    }
+  })
+
+  test('the pause before the work counts', async () => {
+    const { ask, engine, clock } = sessionThatKnows('print(value)', { debounceMs: 100 })
+    engine.hold()
+    const answer = ask('print(║')
+    await clock.pass(300)
+    expect(await answer).toEqual({ kind: 'pending' })
+  })
+
+  test('an answer leaves no timer behind', async () => {
+    const { ask, clock } = sessionThatKnows('print(value)')
+    await ask('print(║')
+    await settled()
+    expect(clock.sleeping).toBe(0)
+  })
+})
+
+describe('the pause', () => {
+  test('a request superseded in it costs nothing', async () => {
+    const { ask, engine, clock } = sessionThatKnows('print(value)', { debounceMs: 50 })
+    const typed = ['p', 'pr', 'pri', 'prin', 'print', 'print('].map((text) => ask(`${text}║`))
+    const outcomes = Promise.allSettled(typed)
+    await clock.pass(50)
+    expect((await outcomes).map(({ status }) => status)).toEqual([...Array(5).fill('rejected'), 'fulfilled'])
+    expect(new Set(engine.steps.map(([job]) => job!.positions[0]))).toEqual(new Set([6]))
+  })
+
+  test('is skipped when asked by hand', async () => {
+    const { ask } = sessionThatKnows('print(value)', { debounceMs: 50 })
+    expect(await ask('print(║', { invoked: true })).toEqual(completion('value)', 6))
+  })
+
+  test('is skipped for what is known', async () => {
+    const { ask, clock } = sessionThatKnows('print(value)', { debounceMs: 50 })
+    const first = ask('print(║')
+    await clock.pass(50)
+    await first
+    expect(await ask('print(v║')).toEqual(completion('alue)', 7))
+  })
+})
+
+describe('cancelled by the client', () => {
+  test('before it is dispatched', async () => {
+    const { ask, engine } = sessionThatKnows('print(value)')
+    await expect(ask('print(║', {}, AbortSignal.abort())).rejects.toMatchObject({ why: 'cancelled' })
+    expect(engine.steps).toHaveLength(0)
+  })
+
+  test('a cancelled request supersedes nobody', async () => {
+    const { ask, engine } = sessionThatKnows('print(value)')
+    engine.hold()
+    const first = ask('print(║')
+    await expect(ask('print║', {}, AbortSignal.abort())).rejects.toMatchObject({ why: 'cancelled' })
+    engine.resume()
+    expect(await first).toEqual(completion('value)', 6))
+  })
+
+  test('in its pause and while it is filled; the next request works', async () => {
+    const { ask, engine, clock } = sessionThatKnows('print(value)', { debounceMs: 50 })
+    for (const passed of [10, 60]) {
+      const abort = new AbortController()
+      engine.hold()
+      const asked = ask('print(║', {}, abort.signal)
+      await clock.pass(passed)
+      abort.abort()
+      await expect(asked).rejects.toMatchObject({ why: 'cancelled' })
+      engine.resume()
+    }
+    const next = ask('print(║')
+    await clock.pass(50)
+    expect(await next).toEqual(completion('value)', 6))
+  })
+})
+
+describe('without the model', () => {
+  test('the rest, while the beginning is typed, and an undo', async () => {
+    const { ask, engine } = sessionThatKnows('print(value)')
+    expect(await ask('print(║')).toEqual(completion('value)', 6))
+    const steps = engine.steps.length
+    expect(await ask('print(v║')).toEqual(completion('alue)', 7))
+    expect(await ask('print(valu║', { method: 'inline' })).toEqual(completion('e)', 10))
+    expect(await ask('print(║')).toEqual(completion('value)', 6))
+    expect(engine.steps).toHaveLength(steps)
+    engine.script = scriptOf('print(other)')
+    expect(await ask('print(o║')).toEqual(completion('ther)', 7))
+    expect(engine.steps.length).toBeGreaterThan(steps)
+  })
+
+  test('not after the document was closed', async () => {
+    const { ask, engine, session } = sessionThatKnows('print(value)')
+    await ask('print(║')
+    const steps = engine.steps.length
+    session.forget('file:///a.py')
+    await ask('print(║')
+    expect(engine.steps.length).toBeGreaterThan(steps)
+  })
+})
+
+test('closing a document ends its work and no other', async () => {
+  const { ask, engine, session } = sessionThatKnows('print(value)')
+  engine.hold()
+  const closed = ask('print(║', { uri: 'file:///a.py' })
+  const open = ask('print(║', { uri: 'file:///b.py' })
+  await settled()
+  session.forget('file:///a.py')
+  await expect(closed).rejects.toThrow(Aborted)
+  engine.resume()
+  expect(await open).toEqual(completion('value)', 6))
+})
+
+describe('an engine that fails', () => {
+  test('is an error for all who wait, is logged without the text, and the next request works', async () => {
+    const { ask, engine, log } = sessionThatKnows('print(value)')
+    engine.failNext(new EngineError('no memory'))
+    const both = await Promise.allSettled([ask('print(║'), ask('print(║', { method: 'inline' })])
+    for (const outcome of both) expect(outcome).toMatchObject({ reason: { name: 'EngineError', message: 'no memory' } })
+    expect(log.filter((line) => line.startsWith('error'))).toHaveLength(1)
+    expect(log.join()).not.toContain('print')
+    expect(await ask('print(║')).toEqual(completion('value)', 6))
+  })
+
+  test('after the budget is no unhandled rejection', async () => {
+    const { ask, engine, clock, log } = sessionThatKnows('print(value)')
+    engine.hold()
+    engine.failNext(new EngineError('no memory'))
+    const first = ask('print(║')
+    await clock.pass(300)
+    expect(await first).toEqual({ kind: 'pending' })
+    engine.resume()
+    await settled()
+    expect(log.some((line) => line.includes('no memory'))).toBe(true)
+    expect(await ask('print(║')).toEqual(completion('value)', 6))
+  })
+})
+
+describe('close', () => {
+  test('supersedes what waits and frees the engine', async () => {
+    const { ask, engine, session, clock } = sessionThatKnows('print(value)')
+    engine.hold()
+    const waiting = Promise.allSettled([ask('print(║'), ask('prin║', { uri: 'file:///b.py', method: 'inline' })])
+    await settled()
+    await session.close()
+    for (const outcome of await waiting) expect(outcome).toMatchObject({ reason: { name: 'Aborted' } })
+    await settled()
+    expect(engine.liveCount).toBe(0)
+    expect(clock.sleeping).toBe(0)
+    await expect(ask('print(║')).rejects.toThrow(EngineError)
+  })
+})
+
+test('many requests leave no encodings leased', async () => {
+  const { ask, engine } = sessionThatKnows('print(value)')
+  const asked = Array.from({ length: 30 }, (_, i) =>
+    ask(`print(${'x'.repeat(i % 7)}║`, { uri: `file:///${i % 3}.py`, method: i % 2 ? 'inline' : 'completion' }),
+  )
+  await Promise.allSettled(asked)
+  await settled()
+  const live = engine.liveCount
+  await ask('print(║', { uri: 'file:///0.py' })
+  expect(engine.liveCount).toBeLessThanOrEqual(live + 2)
+})
