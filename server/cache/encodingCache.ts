@@ -9,6 +9,7 @@ import { LRUCache } from 'lru-cache'
 import { throwIfAborted } from '../base/errors.ts'
 import type { EncodingId, Engine, TokenIds } from '../engine/engine.ts'
 
+const leastShared = 16 // rows: for less (a file's first token, an import) it is not worth tying two texts together
 const chunkRows = 64 // encoded at a time: an abandoned request leaves whole chunks behind for the next
 
 interface Entry {
@@ -120,7 +121,7 @@ export class EncodingCache {
       const common = commonLength(entry.ids, ids)
       if (common > most) [found, most] = [entry, common]
     }
-    return { entry: found, common: most }
+    return most >= Math.min(leastShared, ids.length) ? { entry: found, common: most } : { entry: undefined, common: 0 }
   }
 }
 

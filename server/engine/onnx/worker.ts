@@ -201,8 +201,15 @@ class Worker {
     const rows = piece.rows ?? rowsOf(parent)
     if (rows > rowsOf(parent))
       throw new RangeError(`encoding ${piece.after} has ${rowsOf(parent)} rows, asked were ${rows}`)
-    return { parent, parentRows: rows, parts: [] }
+    return { parent: holderOf(parent, rows), parentRows: rows, parts: [] }
   }
+}
+
+/** The ancestor that holds row `rows - 1`: what comes after it is of no use to a branch, and must not be kept alive by it. */
+function holderOf(segment: Segment, rows: number): Segment | undefined {
+  let holder: Segment | undefined = segment
+  while (holder && rows <= holder.parentRows) holder = holder.parent
+  return holder
 }
 
 /** Jobs that share a set of ids and fit into one pass together; a job alone always fits. */
@@ -242,7 +249,8 @@ async function open(): Promise<{ session: ort.InferenceSession; report: OpenRepo
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
-        enableCpuMemArena: false, enableMemPattern: false, // shapes vary from pass to pass, and each would keep a plan
+        enableCpuMemArena: false,
+        enableMemPattern: false, // shapes vary from pass to pass, and each would keep a plan
         extra: {
           session: { intra_op: { allow_spinning: options.deterministic ? '0' : '1' }, force_spinning_stop: '1' },
         },
