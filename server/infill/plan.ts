@@ -27,7 +27,7 @@ export interface Plan {
   readonly after: string
 }
 
-export const windowSize: WindowSize = { prefix: 768, jump: 1024, suffix: 512 }
+export const windowSize: WindowSize = { prefix: 768, jump: 512, suffix: 512 }
 
 /**
  * @param offset UTF-16 units into `text`.
