@@ -7,8 +7,8 @@ import { LRUCache } from 'lru-cache'
 export interface Place {
   readonly uri: string
   readonly scope: string
-  readonly before: string // text left of the cursor; its last `keyReach` units count
-  readonly after: string // text right of the cursor; its first `keyReach` units count
+  readonly before: string // all that the model reads left of the cursor
+  readonly after: string // and right of it
 }
 
 export interface KeptCompletion {
@@ -16,9 +16,15 @@ export interface KeptCompletion {
   readonly text: string
   readonly replaceAfter: number // UTF-16 units right of the cursor that the text replaces
   readonly reason?: string
+  /** 'unsure': the model stopped early, and might say more if asked by hand; 'partial': it has not finished yet. */
+  readonly kind: 'whole' | 'unsure' | 'partial'
 }
 
-const keyReach = 512 // UTF-16 units
+export interface Found {
+  readonly kept: KeptCompletion // what is left of it
+  readonly typed: number // UTF-16 units since
+}
+
 const lookBack = 128 // typed units after which a completion is still recognised
 
 export class CompletionCache {
@@ -35,14 +41,14 @@ export class CompletionCache {
     this.kept.set(keyOf(place, 0), completion)
   }
 
-  /** What is left of a completion made here or up to 128 units to the left, where what was typed since is its beginning. */
-  get(place: Place): KeptCompletion | undefined {
-    const here = this.kept.get(keyOf(place, 0))
-    if (here) return here
-    for (let typed = 1; typed <= Math.min(lookBack, place.before.length); typed++) {
-      const found = this.kept.get(keyOf(place, typed))
-      if (found && found.text.length > typed && found.text.startsWith(place.before.slice(-typed))) {
-        return { ...found, text: found.text.slice(typed) }
+  /** A completion made here or up to 128 units to the left, where what was typed since is its beginning. */
+  get(place: Place): Found | undefined {
+    for (let typed = 0; typed <= Math.min(lookBack, place.before.length); typed++) {
+      const kept = this.kept.get(keyOf(place, typed))
+      if (!kept) continue
+      if (typed === 0) return { kept, typed }
+      if (kept.text.length > typed && kept.text.startsWith(place.before.slice(-typed))) {
+        return { kept: { ...kept, text: kept.text.slice(typed) }, typed }
       }
     }
     return undefined
@@ -55,6 +61,5 @@ export class CompletionCache {
 }
 
 function keyOf({ uri, scope, before, after }: Place, back: number): string {
-  const end = before.length - back
-  return `${uri}\0${scope}\0${before.slice(Math.max(0, end - keyReach), end)}\0${after.slice(0, keyReach)}`
+  return `${uri}\0${scope}\0${before.slice(0, before.length - back)}\0${after}`
 }

@@ -15,7 +15,8 @@ const chunkRows = 64 // encoded at a time: an abandoned request leaves whole chu
 interface Entry {
   readonly id: EncodingId
   readonly ids: TokenIds
-  readonly bytes: number
+  readonly bytes: number // of its own rows
+  readonly parent: EncodingId | undefined // what it continues, and keeps alive
 }
 
 /** Keeps an encoding alive while a job uses it, whatever the cache drops meanwhile. */
@@ -84,7 +85,7 @@ export class EncodingCache {
         this.encodedRows += chunk.length
         common += chunk.length
         lease?.end()
-        entry = { id: encoding!.id, ids: ids.slice(0, common), bytes: encoding!.bytes }
+        entry = { id: encoding!.id, ids: ids.slice(0, common), bytes: encoding!.bytes, parent: entry?.id }
         lease = this.lease(entry.id)
         this.keep(entry)
         if (common < ids.length) throwIfAborted(signal)
@@ -93,8 +94,19 @@ export class EncodingCache {
       lease?.end()
       throw error
     }
-    this.entries.get(entry!.id) // marks it as used
+    this.touch(entry!)
     return lease!
+  }
+
+  /** Marks an entry as used, and after it what it continues: dropping that first would free nothing. */
+  private touch(entry: Entry): void {
+    for (
+      let at: Entry | undefined = entry;
+      at;
+      at = at.parent === undefined ? undefined : this.entries.peek(at.parent)
+    ) {
+      this.entries.get(at.id)
+    }
   }
 
   /** An entry larger than the whole cache is not taken, and nobody is told: it lives as long as its lease. */

@@ -34,14 +34,14 @@ export const doctor: Command = {
       const found = await resolveModel(args.text('model'))
       return [found, found]
     })
-    if (!dir) return 1
+    if (!dir) return 2
     const intact = await check('model files', async () => {
       const verdicts = await verifyBundle(dir)
       const bad = verdicts.filter(({ problem }) => problem)
       if (bad.length > 0) throw new Error(bad.map(({ path, problem }) => `${path}: ${problem}`).join('; '))
       return [true, `${verdicts.length} files, sizes and sha256 as lacuna.json says`]
     })
-    if (!intact) return 1
+    if (!intact) return 2
     const rooms = await check('engine', async () => {
       const opened = await openRooms(dir, { cache: true })
       const passed = opened.report.passedOver

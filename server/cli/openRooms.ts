@@ -1,5 +1,6 @@
 /** The composition root: opens bundle, tokenizer and engine, and hands a session what it needs. */
 import { systemClock } from '../base/clock.ts'
+import { BundleError } from '../base/errors.ts'
 import { EncodingCache } from '../cache/encodingCache.ts'
 import { Denoiser } from '../denoise/denoiser.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -34,10 +35,14 @@ const preferredSlots = 8
 /** @throws {BundleError} when the bundle cannot be used. */
 export async function openRooms(dir: string, options: RoomOptions = { cache: true }): Promise<OpenRooms> {
   const bundle = await openBundle(dir)
-  const [tokenizer, engine] = await Promise.all([
-    readTokenizer(dir),
-    openOnnxEngine(engineOptions(bundle.manifest, bundle.graphPath, options)),
-  ])
+  const { attention, lengthMode } = bundle.manifest
+  if (attention !== 'causal-context' || lengthMode !== 'end-token') {
+    throw new BundleError(
+      `${dir}: attention ${attention} with length mode ${lengthMode} cannot be run yet; wanted causal-context with end-token`,
+    )
+  }
+  const tokenizer = await readTokenizer(dir) // before the engine, which would have to be closed again
+  const engine = await openOnnxEngine(engineOptions(bundle.manifest, bundle.graphPath, options))
   const enabled = options.cache
   return {
     engine,

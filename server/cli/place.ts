@@ -1,6 +1,6 @@
 /** `FILE:LINE:COL` ↔ offsets. LINE and COL count from 1, COL in UTF-16 units. */
 import { UserError } from '../base/errors.ts'
-import { lineEnd } from '../base/spans.ts'
+import { lineEnd, splitsSurrogates } from '../base/spans.ts'
 
 export interface FilePlace {
   readonly file: string
@@ -25,7 +25,13 @@ export function offsetOf(text: string, { file, line, column }: FilePlace): numbe
   const length = lineEnd(text, start) - start
   if (column > length + 1)
     throw new UserError(`line ${line} of ${file} ends at column ${length + 1}, asked was column ${column}`)
-  return start + column - 1
+  const offset = start + column - 1
+  if (splitsSurrogates(text, offset)) {
+    throw new UserError(
+      `column ${column} of line ${line} of ${file} is inside a character of two UTF-16 units; ask for ${column + 1}`,
+    )
+  }
+  return offset
 }
 
 /** 0-based, as LSP counts. */

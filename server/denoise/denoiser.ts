@@ -93,7 +93,7 @@ export class Denoiser {
         rules: { ...rules, forbiddenIds: new Set([...rules.forbiddenIds, maskId]) },
         prefixIds: request.prefixIds,
         context: request.context,
-        canvas: openCanvas(request, request.prefixIds, request.context, 0),
+        canvas: openCanvas(request, request.prefixIds, request.context),
         done: [],
         doneProbabilities: [],
         folded: [],
@@ -133,7 +133,12 @@ export class Denoiser {
         if (job.signal.aborted) continue
         job.steps++
         job.rows += stepJobs[i]!.ids.length
-        this.take(job, commitLeftmostFirst(job.canvas, asked[i]!, predictions[i]!, job.request.schedule, job.rules))
+        const outcome = commitLeftmostFirst(job.canvas, asked[i]!, predictions[i]!, job.request.schedule, job.rules)
+        try {
+          this.take(job, outcome)
+        } catch (error) {
+          this.leave(job, () => job.reject(error)) // its own listener failed; the others go on
+        }
       }
     } catch (error) {
       for (const job of jobs) this.leave(job, () => job.reject(job.signal.aborted ? abortReason(job.signal) : error))
@@ -141,17 +146,19 @@ export class Denoiser {
   }
 
   private take(job: Job, outcome: CommitOutcome): void {
-    const ids = [...job.done, ...job.canvas.leadingRun()]
-    const probabilities = [...job.doneProbabilities, ...job.canvas.leadingProbabilities()]
+    const { maxTokens, floor } = job.request
+    const filled = [...job.done, ...job.canvas.leadingRun()]
+    const ids = filled.slice(0, maxTokens)
+    const probabilities = [...job.doneProbabilities, ...job.canvas.leadingProbabilities()].slice(0, maxTokens)
     const { steps, rows } = job
     const finish = (how: Denoised['finish']) =>
       this.leave(job, () => job.resolve({ ids, probabilities, finish: how, steps, rows }))
     job.onStep({ ids, probabilities })
+    if (product(probabilities) < floor) return finish('unsure')
+    if (filled.length > maxTokens) return finish('length')
     if (outcome === 'ended' || outcome === 'stuck') return finish(outcome)
-    if (product(probabilities) < job.request.floor) return finish('unsure')
-    if (outcome === 'open') return
-    if (ids.length >= job.request.maxTokens) return finish('length')
-    void this.fold(job)
+    if (filled.length === maxTokens) return finish('length')
+    if (outcome === 'filled') void this.fold(job)
   }
 
   /** The job leaves the batch while its middle is encoded, and joins again with a new canvas. */
@@ -171,7 +178,7 @@ export class Denoiser {
       job.doneProbabilities.push(...job.canvas.leadingProbabilities())
       job.prefixIds = [...job.prefixIds, ...filled]
       job.context = { ...job.context, prefix: encoding!.id }
-      job.canvas = openCanvas(job.request, job.prefixIds, job.context, job.done.length)
+      job.canvas = openCanvas(job.request, job.prefixIds, job.context)
       this.join(job)
     } catch (error) {
       this.leave(job, () => job.reject(error))
@@ -186,9 +193,8 @@ export class Denoiser {
   }
 }
 
-function openCanvas(request: DenoiseRequest, prefixIds: TokenIds, context: CanvasContext, doneCount: number): Canvas {
-  const slots = Math.max(1, Math.min(request.canvasSlots, request.maxTokens - doneCount))
-  return new Canvas(prefixIds, request.suffixIds.length, context, slots, request.maskId)
+function openCanvas(request: DenoiseRequest, prefixIds: TokenIds, context: CanvasContext): Canvas {
+  return new Canvas(prefixIds, request.suffixIds.length, context, request.canvasSlots, request.maskId)
 }
 
 export function product(probabilities: readonly number[]): number {

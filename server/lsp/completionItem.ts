@@ -69,8 +69,11 @@ function indentAt(text: string, offset: number): string {
   return /^[ \t]*/.exec(text.slice(lineStart(text, offset), offset))![0]
 }
 
+const longestWord = 256 // UTF-16 units
+
 function wordStart(text: string, offset: number): number {
-  const line = text.slice(lineStart(text, offset), offset)
+  // Looking back a bounded way: the search is quadratic, and a line may have 100,000 characters.
+  const line = text.slice(Math.max(lineStart(text, offset), offset - longestWord), offset)
   return offset - /[\p{L}\p{M}\p{N}_]*$/u.exec(line)![0].length
 }
 

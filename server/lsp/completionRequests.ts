@@ -166,12 +166,13 @@ export class CompletionRequests {
 
   private async answer(request: InfillRequest, budgetMs: number, signal: AbortSignal): Promise<Outcome['answer']> {
     if (signal.aborted) throw signal.reason
+    const began = performance.now()
     const session = await this.session.within(budgetMs)
     if (signal.aborted) throw signal.reason
     if (!session) return { kind: 'pending' }
     if (!this.isCurrent(request.snapshot)) return { kind: 'superseded' }
     try {
-      return await session.request(request, signal)
+      return await session.request({ ...request, waitedMs: performance.now() - began }, signal)
     } catch (error) {
       if (error instanceof EngineGoneError) {
         this.session.lost(session, error).catch((failure: unknown) => this.client.failed('closing the engine', failure))

@@ -1,5 +1,5 @@
 /**
- * The network as an ONNX graph: one builder for the Llama / Qwen2 / Qwen3 block with an optional denoising adapter.
+ * The network as an ONNX graph: one builder for the Llama block with an optional denoising adapter.
  *
  * Contract (`ARCHITECTURE.md`, "The graph"): keys are cached before rotation, who may look at whom is the caller's
  * `attention_bias`, the vocabulary head runs on asked rows only, and softmax, top-k and entropy stay inside. Row `q`

@@ -30,7 +30,7 @@ const manifestSchema = z.strictObject({
   lengthMode: z.enum(['end-token', 'search', 'expand-delete']),
   canvasSizes: z.array(count).min(1),
   threshold: z.number().min(0).max(1),
-  window: count, // how many slots from the leftmost open one may be committed in one step
+  window: count.min(1), // how many slots from the leftmost open one may be committed in one step
   topK: count,
   maxPositions: count,
   contextBudget: z.strictObject({ prefixTokens: count, suffixTokens: count }),

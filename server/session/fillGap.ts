@@ -93,8 +93,8 @@ export async function fillGap(
     const finished = finish(middle.slice(plan.held.length), context)
     return finished.kind === 'text' ? editOf(finished, request) : finished.reason
   }
-  const progress = (now: Progress) => {
-    const edit = editAt(now, false)
+  const onStep = (progress: Progress) => {
+    const edit = editAt(progress, false)
     if (typeof edit !== 'string') onProgress(edit)
   }
   const suffix = await rooms.suffixes.encode(plan.suffixIds, signal)
@@ -104,9 +104,7 @@ export async function fillGap(
     const prefix = await rooms.prefixes.encode(plan.prefixIds.slice(0, -1), signal)
     encoded = now()
     const context = { prefix: prefix.id, suffix: suffix.id }
-    denoised = await denoiser
-      .denoise(denoiseRequest(plan, request, model, context), signal, progress)
-      .finally(prefix.end)
+    denoised = await denoiser.denoise(denoiseRequest(plan, request, model, context), signal, onStep).finally(prefix.end)
   } finally {
     suffix.end()
   }

@@ -2,14 +2,15 @@
  * A session over a model: newest wins, one job per document, budgets, debounce, type-through.
  *
  * Both methods' requests at one snapshot share a job. A job outlives the requests whose budget it missed, so that the
- * next one finds it done; it ends when a newer snapshot of its document asks.
+ * next one finds it done; it ends when a newer snapshot of its document asks, or when all who wait for it have cancelled.
  */
-
 import type { Clock } from '../base/clock.ts'
 import { Aborted, abortReason } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { applyEdit, type TextEdit } from '../base/spans.ts'
-import { CompletionCache, type KeptCompletion, type Place } from '../cache/completionCache.ts'
+import { CompletionCache, type Found, type KeptCompletion, type Place } from '../cache/completionCache.ts'
+import { contextWindow } from '../infill/contextWindow.ts'
+import { windowSize } from '../infill/plan.ts'
 import { askedFor, type Filled, fillGap, type Rooms, unasked } from './fillGap.ts'
 import type { Answer, InfillRequest, Session } from './session.ts'
 
@@ -38,8 +39,16 @@ interface Job {
   readonly place: Place
   readonly controller: AbortController
   readonly result: Promise<Filled>
-  newest: number // of the requests that share it, in the order of their arrival
+  readonly invoked: boolean
   shown: TextEdit | undefined // best so far
+  waiting: number // requests
+  wantedLater: boolean // a request whose budget it missed will ask again
+}
+
+/** The newest request of a document that needs the model. */
+interface Newest {
+  readonly arrival: number
+  readonly place: Place
 }
 
 interface Waiting {
@@ -52,7 +61,8 @@ export class LiveSession implements Session {
   private readonly rooms: Rooms
   private readonly completions = new CompletionCache(completionCacheBytes)
   private readonly jobs = new Map<string, Job>() // by document
-  private readonly waiting = new Map<string, Waiting>() // by document and method
+  private readonly newest = new Map<string, Newest>() // by document
+  private readonly waiting = new Map<string, Waiting>() // by method and document
   private readonly options: LiveSessionOptions
   private arrivals = 0
 
@@ -80,7 +90,9 @@ export class LiveSession implements Session {
   }
 
   forget(uri: string): void {
+    for (const method of ['completion', 'inline']) this.waiting.get(`${method} ${uri}`)?.supersede()
     this.jobs.get(uri)?.controller.abort(new Aborted('superseded'))
+    this.newest.delete(uri)
     this.completions.forget(uri)
   }
 
@@ -91,72 +103,96 @@ export class LiveSession implements Session {
   }
 
   private async answer(request: InfillRequest, signal: AbortSignal): Promise<Answer> {
-    const began = this.options.clock.now()
-    const arrival = ++this.arrivals
+    const { clock, settings } = this.options
+    const { completionBudgetMs, inlineBudgetMs, invokedBudgetMs, maxTokens } = settings()
     const virtual = withSelection(request)
-    const place = placeOf(request.snapshot.uri, virtual.text, virtual.offset, request.invoked)
-    const kept = this.completions.get(place)
-    if (kept) return answerOf(kept, virtual.offset, request)
-    const { completionBudgetMs, inlineBudgetMs, invokedBudgetMs, debounceMs } = this.options.settings()
+    const { offset } = virtual
+    const place = placeOf(request.snapshot.uri, virtual, maxTokens)
+    const found = this.completions.get(place)
+    if (found && serves(found, request.invoked)) return answerOf(found.kept, offset, request)
     const budget = request.invoked ? invokedBudgetMs : request.method === 'inline' ? inlineBudgetMs : completionBudgetMs
-    const running = this.jobs.get(request.snapshot.uri)
-    if (!(running && samePlace(running.place, place))) {
-      // What runs for an older snapshot is of no use to anyone now.
-      running?.controller.abort(new Aborted('superseded'))
-      if (!request.invoked && debounceMs > 0) await this.options.clock.sleep(debounceMs, signal)
-    }
-    const job = this.jobFor(place, virtual, request.snapshot.languageId, arrival)
     const timeout = new AbortController()
-    const left = Math.max(0, budget - (this.options.clock.now() - began))
-    const budgetReached = this.options.clock.sleep(left, timeout.signal).then(
+    const budgetReached = clock.sleep(Math.max(0, budget - (request.waitedMs ?? 0)), timeout.signal).then(
       () => 'budget' as const,
       () => 'budget' as const,
     )
+    const filled = this.work(request, virtual, place, signal)
+    filled.catch(() => {}) // told to those who still wait
     try {
-      const ended = rejected(job.controller.signal) // sooner than its result, which waits for the pass in hand
-      const first = await Promise.race([job.result, budgetReached, rejected(signal), ended])
-      if (first !== 'budget') return answerOf(keptOf(first, virtual.offset), virtual.offset, request)
+      const first = await Promise.race([filled, budgetReached, rejected(signal)])
+      if (first !== 'budget') return answerOf(keptOf(first, offset), offset, request)
+      const job = this.jobs.get(place.uri)
+      if (!job || !samePlace(job.place, place)) return { kind: 'pending' }
+      job.wantedLater = true
       if (!job.shown) return { kind: 'pending' }
-      return answerOf(keptEdit(job.shown, virtual.offset), virtual.offset, request, true)
+      const partial = keptEdit(job.shown, offset, 'partial')
+      this.completions.set(place, partial)
+      return answerOf(partial, offset, request)
     } finally {
       timeout.abort()
     }
   }
 
-  /**
-   * The job of the document when it is at this place, else a new one.
-   *
-   * @throws {Aborted} when a request that came later, and did not pause as long, has a job elsewhere in the document.
-   */
-  private jobFor(place: Place, { text, offset }: Virtual, languageId: string, arrival: number): Job {
-    const running = this.jobs.get(place.uri)
-    const goesOn = running !== undefined && !running.controller.signal.aborted
-    if (goesOn && samePlace(running.place, place)) {
-      running.newest = Math.max(running.newest, arrival)
-      return running
+  /** The document's job at this place, after the pause where a new one must begin. */
+  private async work(request: InfillRequest, virtual: Virtual, place: Place, signal: AbortSignal): Promise<Filled> {
+    const { clock, settings } = this.options
+    const arrival = ++this.arrivals
+    this.newest.set(place.uri, { arrival, place })
+    if (!this.joinable(place, request.invoked)) {
+      // What runs for an older snapshot is of no use to anyone now.
+      this.jobs.get(place.uri)?.controller.abort(new Aborted('superseded'))
+      const { debounceMs } = settings()
+      if (!request.invoked && debounceMs > 0) await clock.sleep(debounceMs, signal)
+      const newest = this.newest.get(place.uri)
+      if (newest && newest.arrival > arrival && !samePlace(newest.place, place)) throw new Aborted('superseded')
     }
-    if (goesOn && running.newest > arrival) throw new Aborted('superseded')
-    running?.controller.abort(new Aborted('superseded'))
+    const job = this.joinable(place, request.invoked) ?? this.begin(place, virtual, request)
+    job.waiting++
+    try {
+      // A job that ends is told at once, not after the pass in hand.
+      return await Promise.race([job.result, rejected(job.controller.signal), rejected(signal)])
+    } finally {
+      job.waiting--
+      const cancelled = signal.aborted && abortReason(signal).why === 'cancelled'
+      if (cancelled && job.waiting === 0 && !job.wantedLater) job.controller.abort(new Aborted('cancelled'))
+    }
+  }
+
+  /** The running job at this place. One that stops when unsure is of no use to a request by hand. */
+  private joinable(place: Place, invoked: boolean): Job | undefined {
+    const job = this.jobs.get(place.uri)
+    const fits = job && !job.controller.signal.aborted && samePlace(job.place, place) && (job.invoked || !invoked)
+    return fits ? job : undefined
+  }
+
+  private begin(place: Place, { text, offset }: Virtual, { invoked, snapshot }: InfillRequest): Job {
+    this.jobs.get(place.uri)?.controller.abort(new Aborted('superseded'))
     const controller = new AbortController()
-    const { maxTokens } = this.options.settings()
-    const certainty = place.scope === 'line' ? unasked : askedFor
-    const request = { text, offset, languageId, scope: 'line' as const, maxTokens, certainty }
-    const result = fillGap(this.rooms, request, controller.signal, (edit) => {
+    const gap = {
+      text,
+      offset,
+      languageId: snapshot.languageId,
+      scope: 'line' as const,
+      maxTokens: this.options.settings().maxTokens,
+      certainty: invoked ? askedFor : unasked,
+    }
+    const result = fillGap(this.rooms, gap, controller.signal, (edit) => {
       job.shown = edit
     })
-    const job: Job = { uri: place.uri, place, controller, result, newest: arrival, shown: undefined }
+    const job: Job = {
+      uri: place.uri,
+      place,
+      controller,
+      result,
+      invoked,
+      shown: undefined,
+      waiting: 0,
+      wantedLater: false,
+    }
     this.jobs.set(place.uri, job)
     result
       .then(
-        (filled) => {
-          this.completions.set(place, keptOf(filled, offset))
-          this.options.onFilled?.(filled)
-          const { tokens, steps, encodedRows, ms } = filled
-          this.options.log(
-            'debug',
-            `${filled.kind}: ${tokens} tokens, ${steps} steps, ${encodedRows} rows encoded, ${Math.round(ms.total)} ms`,
-          )
-        },
+        (filled) => this.finished(place, offset, filled),
         (error: unknown) => {
           if (!(error instanceof Aborted)) this.options.log('error', `a completion failed: ${String(error)}`)
         },
@@ -165,6 +201,14 @@ export class LiveSession implements Session {
         if (this.jobs.get(place.uri) === job) this.jobs.delete(place.uri)
       })
     return job
+  }
+
+  private finished(place: Place, offset: number, filled: Filled): void {
+    this.completions.set(place, keptOf(filled, offset))
+    this.options.onFilled?.(filled)
+    const { kind, tokens, steps, encodedRows, ms } = filled
+    const took = `${tokens} tokens, ${steps} steps, ${encodedRows} rows encoded, ${Math.round(ms.total)} ms`
+    this.options.log('debug', `${kind}: ${took}`)
   }
 }
 
@@ -179,32 +223,35 @@ function withSelection({ snapshot, offset, selected }: InfillRequest): Virtual {
   return { text: applyEdit(snapshot.text, selected), offset: selected.span.start + selected.text.length }
 }
 
-function placeOf(uri: string, text: string, offset: number, invoked: boolean): Place {
-  const reach = 1024
-  return {
-    uri,
-    scope: invoked ? 'line asked for' : 'line',
-    before: text.slice(Math.max(0, offset - reach), offset),
-    after: text.slice(offset, offset + reach),
-  }
+/** All that the answer depends on. */
+function placeOf(uri: string, { text, offset }: Virtual, maxTokens: number): Place {
+  const { start, end } = contextWindow(text, offset, windowSize)
+  return { uri, scope: `line of ${maxTokens}`, before: text.slice(start, offset), after: text.slice(offset, end) }
+}
+
+/** Whether what is kept answers a request, or the model must be asked. */
+function serves({ kept, typed }: Found, invoked: boolean): boolean {
+  if (invoked) return kept.kind === 'whole'
+  return kept.kind !== 'partial' || typed > 0
 }
 
 function samePlace(a: Place, b: Place): boolean {
   return a.uri === b.uri && a.scope === b.scope && a.before === b.before && a.after === b.after
 }
 
-function keptEdit({ span, text }: TextEdit, offset: number): KeptCompletion {
-  return { text, replaceAfter: span.end - offset }
+function keptEdit({ span, text }: TextEdit, offset: number, kind: KeptCompletion['kind']): KeptCompletion {
+  return { text, replaceAfter: span.end - offset, kind }
 }
 
 function keptOf(filled: Filled, offset: number): KeptCompletion {
-  return filled.kind === 'completion'
-    ? keptEdit(filled.edit, offset)
-    : { text: '', replaceAfter: 0, reason: filled.reason }
+  const kind = filled.finish === 'unsure' ? 'unsure' : 'whole'
+  if (filled.kind === 'completion') return keptEdit(filled.edit, offset, kind)
+  return { text: '', replaceAfter: 0, reason: filled.reason, kind }
 }
 
 /** Back from the virtual document: a chosen item is part of the edit. */
-function answerOf(kept: KeptCompletion, offset: number, { selected }: InfillRequest, partial = false): Answer {
+function answerOf(kept: KeptCompletion, offset: number, { selected }: InfillRequest): Answer {
+  const partial = kept.kind === 'partial'
   if (kept.text === '') return { kind: 'nothing', reason: kept.reason ?? 'nothing was left to add' }
   if (!selected)
     return {

@@ -16,8 +16,10 @@ export interface InfillRequest {
   readonly method: 'completion' | 'inline'
   readonly snapshot: Snapshot
   readonly offset: number // UTF-16 code units into `snapshot.text`
-  /** Asked for by hand: no debounce, a longer budget. */
+  /** Asked for by hand: no debounce, a longer budget, whatever the model has to say. */
   readonly invoked: boolean
+  /** What of the budget was spent before the session saw the request, in milliseconds. */
+  readonly waitedMs?: number
   /** The chosen item of the editor's menu: it would replace `span`; the completion must begin with `text`. */
   readonly selected?: { readonly span: Span; readonly text: string }
 }

@@ -14,6 +14,7 @@ export function sessionOptions(threads: number): ort.InferenceSession.SessionOpt
     graphOptimizationLevel: 'all',
     logSeverityLevel: 3,
     enableMemPattern: false,
+    enableCpuMemArena: false,
     extra: { session: { intra_op: { allow_spinning: '1' }, force_spinning_stop: '1' } },
   }
 }
@@ -37,8 +38,8 @@ export async function naiveStep(
   for (let row = 0; row < width; row++) {
     const inCanvas = row >= context && row < context + canvas
     const from = row >= context + canvas ? context + canvas : 0
-    bias.fill(0, row * width + from, inCanvas ? (row + 1) * width : row * width + row + 1)
     if (inCanvas) bias.fill(0, row * width, (row + 1) * width)
+    else bias.fill(0, row * width + from, row * width + row + 1)
   }
   const int64 = (values: readonly number[], dims: number[]) =>
     new ort.Tensor('int64', BigInt64Array.from(values, BigInt), dims)

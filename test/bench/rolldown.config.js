@@ -1,8 +1,8 @@
 import { defineConfig } from 'rolldown'
 
 export default defineConfig({
-  input: 'test/bench/bench.ts',
+  input: { bench: 'test/bench/bench.ts', exactLines: 'test/bench/exactLines.ts' },
   platform: 'node',
   external: ['onnxruntime-node'],
-  output: { dir: 'dist', format: 'esm', entryFileNames: 'bench.js', chunkFileNames: 'bench-[name].js' },
+  output: { dir: 'dist', format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'bench-[name].js' },
 })

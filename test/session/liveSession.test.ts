@@ -341,6 +341,29 @@ describe('without the model', () => {
     expect(engine.steps.length).toBeGreaterThan(steps)
   })
 
+  test('the rest of what was asked for by hand', async () => {
+    const { ask, engine } = sessionThatKnows('print(value)', {}, 0.2)
+    expect(await ask('print(║', { method: 'inline', invoked: true })).toEqual(completion('value)', 6))
+    const steps = engine.steps.length
+    expect(await ask('print(v║')).toEqual(completion('alue)', 7))
+    expect(engine.steps).toHaveLength(steps)
+  })
+
+  test('the rest of a beginning that was shown before its time', async () => {
+    const { ask, engine, clock } = sessionThatKnows('print(value)', {}, 0.8)
+    holdAfter(engine, 3)
+    const shown = ask('print(║', { method: 'inline' })
+    await settled()
+    await clock.pass(500)
+    expect(await shown).toMatchObject({ kind: 'completion', partial: true })
+    const jobs = engine.steps.length
+    expect(await ask('print(v║', { method: 'inline' })).toMatchObject({ kind: 'completion', partial: true })
+    expect(engine.steps.length, 'the job of the beginning goes on').toBe(jobs)
+    engine.resume()
+    for (let turn = 0; turn < 20; turn++) await settled()
+    expect(await ask('print(va║', { method: 'inline' })).toEqual(completion('lue)', 8))
+  })
+
   test('not after the document was closed', async () => {
     const { ask, engine, session } = sessionThatKnows('print(value)')
     await ask('print(║')
@@ -349,6 +372,50 @@ describe('without the model', () => {
     await ask('print(║')
     expect(engine.steps.length).toBeGreaterThan(steps)
   })
+})
+
+test('a request on its own at the same place does not end one by hand', async () => {
+  const { ask, engine } = sessionThatKnows('print(value)', {}, 0.2)
+  engine.hold()
+  const byHand = ask('print(║', { method: 'inline', invoked: true })
+  await settled()
+  const menu = ask('print(║')
+  engine.resume()
+  expect(await byHand).toEqual(completion('value)', 6))
+  expect(await menu).toEqual(completion('value)', 6))
+})
+
+test('work that nobody waits for any more stops', async () => {
+  const { ask, engine } = sessionThatKnows('print(value)')
+  const controller = new AbortController()
+  engine.hold()
+  const cancelled = ask('print(║', {}, controller.signal)
+  await settled()
+  controller.abort(new Aborted('cancelled'))
+  await expect(cancelled).rejects.toMatchObject({ why: 'cancelled' })
+  engine.resume()
+  await settled()
+  expect(engine.steps.length).toBeLessThanOrEqual(1)
+})
+
+test('a pause longer than the budget holds up nobody', async () => {
+  const { ask, clock } = sessionThatKnows('print(value)', { debounceMs: 1000, completionBudgetMs: 80 })
+  const early = ask('print(║')
+  await settled()
+  await clock.pass(80)
+  expect(await early).toEqual({ kind: 'pending' })
+  await clock.pass(1000)
+  await settled()
+  expect(await ask('print(║')).toEqual(completion('value)', 6))
+})
+
+test('what was waited before counts towards the budget', async () => {
+  const { ask, engine, clock } = sessionThatKnows('print(value)')
+  engine.hold()
+  const late = ask('print(║', { method: 'inline', waitedMs: 500 })
+  await clock.pass(0)
+  expect(await late).toEqual({ kind: 'pending' })
+  engine.resume()
 })
 
 test('closing a document ends its work and no other', async () => {

@@ -18,6 +18,7 @@ export async function openOnnxEngine(options: EngineOptions): Promise<OnnxEngine
     const failed = (error: Error) =>
       reject(new EngineError(`the engine's thread failed: ${error.message}`, { cause: error }))
     worker.once('error', failed)
+    worker.once('exit', (code) => failed(new Error(`it ended with code ${code}`)))
     worker.once('message', (message: FromWorker) => {
       worker.off('error', failed)
       if (message.kind === 'opened') resolve(message.report)

@@ -249,8 +249,9 @@ async function open(): Promise<{ session: ort.InferenceSession; report: OpenRepo
         executionMode: 'sequential',
         graphOptimizationLevel: 'all',
         logSeverityLevel: 3,
+        // Shapes vary from pass to pass: a pattern would be kept for each, and an arena grows to the sum of their peaks.
+        enableMemPattern: false,
         enableCpuMemArena: false,
-        enableMemPattern: false, // shapes vary from pass to pass, and each would keep a plan
         extra: {
           session: { intra_op: { allow_spinning: options.deterministic ? '0' : '1' }, force_spinning_stop: '1' },
         },
