@@ -46,6 +46,9 @@ export async function typing(rooms: OpenRooms, text: string, placeCount: number)
       tokens_p50: median(whole.map(({ filled }) => filled!.tokens)),
     },
     tokens_p50: median(fills.map(({ tokens }) => tokens)),
+    tokens_shown_p50: median(
+      fills.map((fill) => (fill.kind === 'completion' ? rooms.model.encode(fill.edit.text).length : 0)),
+    ),
     passes_p50: median(fills.map(({ steps }) => steps)),
     rows_p50: median(fills.map(({ rows }) => rows)),
     encoded_rows_p50: median(fills.map(({ encodedRows }) => encodedRows)),
