@@ -18,10 +18,12 @@ export const modelConvert: Command = {
     const source = args.positionals[0]!
     const quant = args.text('quant') ?? 'q4'
     if (quant !== 'q4' && quant !== 'f32') throw new UserError(`--quant is q4 or f32, found "${quant}"`)
+    const out = args.text('out') ?? source
     const bar = progressBar(terminal.err, 'converting')
-    const report = await convertModel(source, args.text('out') ?? source, { quant }, bar.update)
-    bar.end()
-    terminal.out(`${JSON.stringify(report)}\n`)
+    const report = await convertModel(source, out, { quant }, bar.update).finally(bar.end)
+    const megabytes = (report.bytes / 1e6).toFixed(1)
+    const exact = quant === 'q4' ? `; ${report.exactBlocks} of ${report.blocks} blocks exactly as given` : ''
+    terminal.out(`${out}: ${report.manifest.name}, ${megabytes} MB${exact}\n`)
     return 0
   },
 }

@@ -8,7 +8,7 @@ export interface Progress {
 export function progressBar(write: (text: string) => void, title: string) {
   const isTerminal = process.stderr.isTTY === true
   const began = performance.now()
-  let last = Number.NEGATIVE_INFINITY
+  let last = began // nothing is known of the rate before
   const update = ({ doneBytes, totalBytes }: Progress) => {
     const now = performance.now()
     if (now - last < (isTerminal ? 100 : 10_000)) return
@@ -19,5 +19,5 @@ export function progressBar(write: (text: string) => void, title: string) {
     const line = `${title} ${Math.round(100 * share)} %  ${rate.toFixed(0)} MB/s  ${left} s left`
     write(isTerminal ? `\r\x1b[K${line}` : `${line}\n`)
   }
-  return { update, end: () => isTerminal && write('\r\x1b[K') }
+  return { update, end: () => void (isTerminal && write('\r\x1b[K')) }
 }
