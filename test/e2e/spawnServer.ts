@@ -42,7 +42,9 @@ export async function connect(server: SpawnedServer, marked: string, processId: 
     new lsp.StreamMessageWriter(server.child.stdin),
   )
   client.listen()
-  const params = { processId, rootUri: null, capabilities: {} }
+  // No test may hang on the speed of its machine: the model is loaded, and the answer made, before the budget ends.
+  const initializationOptions = { inlineBudgetMs: 50_000, invokedBudgetMs: 50_000 }
+  const params = { processId, rootUri: null, capabilities: {}, initializationOptions }
   await client.sendRequest(lsp.InitializeRequest.type, params)
   await client.sendNotification(lsp.InitializedNotification.type, {})
   const { text, cursor = text.length } = parseMarked(marked)
