@@ -143,7 +143,7 @@ function denoiseRequest(
     schedule: { threshold, window },
     rules: {
       endIds: new Set(scope === 'line' ? [...endIds, ...lineBreakIds] : endIds),
-      forbiddenIds: new Set([maskId, ...forbiddenIds]),
+      forbiddenIds: new Set(forbiddenIds), // the denoiser never commits the mask
       clamp: heldBackClamp(held, scope, tokenText),
     },
   }

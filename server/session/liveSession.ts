@@ -35,7 +35,6 @@ export interface LiveSessionOptions {
 }
 
 interface Job {
-  readonly uri: string
   readonly place: Place
   readonly controller: AbortController
   readonly result: Promise<Filled>
@@ -180,7 +179,6 @@ export class LiveSession implements Session {
       job.shown = edit
     })
     const job: Job = {
-      uri: place.uri,
       place,
       controller,
       result,
