@@ -1,31 +1,28 @@
 /**
  * The batch loop: jobs from all requests advance together, one forward pass a step; a job joins or leaves between two
- * steps. A canvas that fills up without an end is folded into the prefix (encoded causally), and the next one opens with
- * the suffix still in sight.
+ * steps. A canvas that fills up without an end is folded into the prefix, and the next one opens with the suffix still in
+ * sight.
  */
 import { abortReason } from '../base/errors.ts'
-import type { EncodingId, Engine, TokenIds } from '../engine/engine.ts'
-import { Canvas, type CanvasContext } from './canvas.ts'
-import {
-  type CommitOutcome,
-  type CommitRules,
-  clampAfter,
-  commitLeftmostFirst,
-  type LeftmostFirst,
-  slotsToAsk,
-} from './leftmostFirst.ts'
+import type { Engine, Prediction, StepJob, TokenIds } from '../engine/engine.ts'
+import { type CanvasContext, surround } from './canvasContext.ts'
+import { clampAfter } from './commitRules.ts'
+import type { Filling, FillingRules, Outcome } from './filling.ts'
+import { checkLength, type Length, openFilling } from './length.ts'
+import type { Schedule } from './schedule.ts'
+import type { Surroundings } from './surroundings.ts'
 
 export interface DenoiseRequest {
   readonly prefixIds: TokenIds // at least one
   readonly suffixIds: TokenIds
   readonly context: CanvasContext
-  readonly canvasSlots: number // of each canvas
+  readonly length: Length
   readonly maxTokens: number
   /** The middle ends where the product of its tokens' probabilities falls below this. */
   readonly floor: number
   readonly maskId: number
-  readonly schedule: LeftmostFirst
-  readonly rules: CommitRules
+  readonly schedule: Schedule
+  readonly rules: FillingRules['rules']
 }
 
 /** The middle from the left, as far as it is committed; ends are not included. */
@@ -39,7 +36,7 @@ export interface Denoised extends Progress {
   /** 'length': `maxTokens` were filled without an end; 'unsure': the floor was reached. */
   readonly finish: 'ended' | 'length' | 'stuck' | 'unsure'
   readonly steps: number
-  readonly rows: number // canvas rows computed over all steps
+  readonly rows: number // computed over all steps
 }
 
 /** Called after each step. */
@@ -52,13 +49,11 @@ interface Job {
   readonly endIds: TokenIds // sent to the engine as a set
   readonly resolve: (result: Denoised) => void
   readonly reject: (error: unknown) => void
-  rules: CommitRules
-  prefixIds: TokenIds
-  context: CanvasContext
-  canvas: Canvas
-  done: number[] // middles of the canvases folded so far
-  doneProbabilities: number[]
-  folded: EncodingId[]
+  readonly rules: FillingRules
+  readonly surroundings: Surroundings
+  readonly done: number[] // middles of the canvases folded so far
+  readonly doneProbabilities: number[]
+  filling: Filling
   steps: number
   rows: number
 }
@@ -79,8 +74,13 @@ export class Denoiser {
    */
   denoise(request: DenoiseRequest, signal: AbortSignal, onStep: OnStep = () => {}): Promise<Denoised> {
     if (request.prefixIds.length === 0) throw new RangeError('a canvas needs at least one prefix token')
-    if (!(request.schedule.window >= 1)) throw new RangeError('a schedule needs a window of at least one slot')
-    const { rules, maskId } = request
+    const { schedule, rules, maskId, length } = request
+    if (schedule.kind === 'leftmost-first' && !(schedule.window >= 1))
+      throw new RangeError('a schedule needs a window of at least one slot')
+    checkLength(length)
+    // A committed mask would leave its slot open, for ever.
+    const forbiddenIds = new Set([...rules.forbiddenIds, maskId])
+    const fillingRules: FillingRules = { schedule, maskId, rules: { ...rules, forbiddenIds } }
     return new Promise((resolve, reject) => {
       const job: Job = {
         request,
@@ -89,14 +89,11 @@ export class Denoiser {
         endIds: [...rules.endIds],
         resolve,
         reject,
-        // A committed mask would leave its slot open, for ever.
-        rules: { ...rules, forbiddenIds: new Set([...rules.forbiddenIds, maskId]) },
-        prefixIds: request.prefixIds,
-        context: request.context,
-        canvas: openCanvas(request, request.prefixIds, request.context),
+        rules: fillingRules,
+        surroundings: surround(this.engine, request.prefixIds, request.suffixIds, request.context),
         done: [],
         doneProbabilities: [],
-        folded: [],
+        filling: openFilling(length, fillingRules),
         steps: 0,
         rows: 0,
       }
@@ -124,18 +121,19 @@ export class Denoiser {
   }
 
   private async step(jobs: readonly Job[]): Promise<void> {
-    const asked = jobs.map(({ canvas, request }) => slotsToAsk(canvas, request.schedule))
     try {
-      const stepJobs = jobs.map((job, i) => job.canvas.stepJob(asked[i]!, job.endIds))
+      const stepJobs = jobs.map(nextStepJobs)
       const aborted = allAborted(jobs.map(({ signal }) => signal))
-      const predictions = await this.engine.step(stepJobs, aborted.signal).finally(aborted.end)
+      const predictions = await this.engine.step(stepJobs.flat(), aborted.signal).finally(aborted.end)
+      let taken = 0
       for (const [i, job] of jobs.entries()) {
+        const mine = predictions.slice(taken, (taken += stepJobs[i]!.length))
+        for (const prediction of mine) job.surroundings.took(prediction)
         if (job.signal.aborted) continue
         job.steps++
-        job.rows += stepJobs[i]!.ids.length
-        const outcome = commitLeftmostFirst(job.canvas, asked[i]!, predictions[i]!, job.request.schedule, job.rules)
+        for (const { ids } of stepJobs[i]!) job.rows += ids.length
         try {
-          this.take(job, outcome)
+          this.take(job, mine)
         } catch (error) {
           this.leave(job, () => job.reject(error)) // its own listener failed; the others go on
         }
@@ -145,11 +143,13 @@ export class Denoiser {
     }
   }
 
-  private take(job: Job, outcome: CommitOutcome): void {
+  private take(job: Job, predictions: readonly Prediction[]): void {
     const { maxTokens, floor } = job.request
-    const filled = [...job.done, ...job.canvas.leadingRun()]
+    const outcome: Outcome = job.filling.take(predictions)
+    const { canvas } = job.filling
+    const filled = [...job.done, ...canvas.leadingRun()]
     const ids = filled.slice(0, maxTokens)
-    const probabilities = [...job.doneProbabilities, ...job.canvas.leadingProbabilities()].slice(0, maxTokens)
+    const probabilities = [...job.doneProbabilities, ...canvas.leadingProbabilities()].slice(0, maxTokens)
     const { steps, rows } = job
     const finish = (how: Denoised['finish']) =>
       this.leave(job, () => job.resolve({ ids, probabilities, finish: how, steps, rows }))
@@ -161,24 +161,16 @@ export class Denoiser {
     if (outcome === 'filled') void this.fold(job)
   }
 
-  /** The job leaves the batch while its middle is encoded, and joins again with a new canvas. */
+  /** The job leaves the batch while its middle is taken into the prefix, and joins again with a new canvas. */
   private async fold(job: Job): Promise<void> {
     this.jobs.splice(this.jobs.indexOf(job), 1)
     try {
-      const filled = job.canvas.leadingRun()
-      const after = job.context.prefix
-      const ids = [job.prefixIds.at(-1)!, ...filled.slice(0, -1)]
-      const [encoding] = await this.engine.encode(
-        [after === undefined ? { ids } : { ids, after, rows: job.prefixIds.length - 1 }],
-        job.signal,
-      )
-      job.folded.push(encoding!.id)
-      job.done.push(...filled)
-      job.rules = { ...job.rules, clamp: clampAfter(job.request.rules.clamp, [...job.done]) }
-      job.doneProbabilities.push(...job.canvas.leadingProbabilities())
-      job.prefixIds = [...job.prefixIds, ...filled]
-      job.context = { ...job.context, prefix: encoding!.id }
-      job.canvas = openCanvas(job.request, job.prefixIds, job.context)
+      const { canvas } = job.filling
+      await job.surroundings.fold(canvas.leadingRun(), job.signal)
+      job.done.push(...canvas.leadingRun())
+      job.doneProbabilities.push(...canvas.leadingProbabilities())
+      const clamp = clampAfter(job.request.rules.clamp, [...job.done])
+      job.filling = openFilling(job.request.length, { ...job.rules, rules: { ...job.rules.rules, clamp } })
       this.join(job)
     } catch (error) {
       this.leave(job, () => job.reject(error))
@@ -188,13 +180,15 @@ export class Denoiser {
   private leave(job: Job, settle: () => void): void {
     const at = this.jobs.indexOf(job)
     if (at >= 0) this.jobs.splice(at, 1)
-    this.engine.release(job.folded)
+    job.surroundings.end()
     settle()
   }
 }
 
-function openCanvas(request: DenoiseRequest, prefixIds: TokenIds, context: CanvasContext): Canvas {
-  return new Canvas(prefixIds, request.suffixIds.length, context, request.canvasSlots, request.maskId)
+function nextStepJobs({ filling, surroundings, endIds }: Job): StepJob[] {
+  const asked = filling.ask()
+  if (asked.length === 1) return [surroundings.stepJob(asked[0]!, endIds)]
+  return asked.map((candidate) => surroundings.probeJob(candidate, endIds))
 }
 
 export function product(probabilities: readonly number[]): number {

@@ -31,6 +31,12 @@ export interface ContextPiece {
   readonly firstPosition: number
 }
 
+/** A run of a job's rows, counted from its first one. */
+export interface RowSpan {
+  readonly first: number
+  readonly count: number
+}
+
 /** Canvas rows `[Q]` that see all of `context` and each other, and the positions whose token is asked. */
 export interface StepJob {
   readonly ids: TokenIds
@@ -39,6 +45,8 @@ export interface StepJob {
   readonly asked: Positions
   /** Ids whose summed probability is wanted too, the same for every asked position; may be empty. */
   readonly setIds: TokenIds
+  /** Rows whose keys and values, as this pass computes them with all else in sight, are wanted as encodings. */
+  readonly keep?: readonly RowSpan[]
 }
 
 /** What the model says of each asked position, in the order of `asked`. Logarithms are natural, entropy in nats. */
@@ -47,12 +55,18 @@ export interface Prediction {
   readonly topLogProbs: readonly (readonly number[])[] // [asked][8]
   readonly entropy: readonly number[] // [asked], of the whole distribution
   readonly setLogProbs: readonly number[] // [asked], −Infinity for an empty set
+  readonly kept: readonly Encoding[] // [keep], to be released by who asked for them
 }
 
 export interface Engine {
   /** Encodings of the pieces, in their order. Cut into passes of at most 64 rows; aborted between passes. */
   encode(pieces: readonly Piece[], signal: AbortSignal): Promise<Encoding[]>
-  /** One forward pass for all jobs. An aborted step has no effect. */
+  /**
+   * One forward pass for all jobs; more where they have too many rows. Aborted between passes; an aborted step has no
+   * effect.
+   *
+   * @throws {RangeError} for ids, positions and rows that the model or the job does not have.
+   */
   step(jobs: readonly StepJob[], signal: AbortSignal): Promise<Prediction[]>
   /** Forgets encodings. Those that others continue stay for as long as these live. Unknown ids are ignored. */
   release(ids: readonly EncodingId[]): void

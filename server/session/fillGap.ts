@@ -1,24 +1,11 @@
 /** One gap from text to finished completion: plan, read the context, denoise, finish. The one place that sees all rooms. */
 import type { TextEdit } from '../base/spans.ts'
-import type { EncodingCache } from '../cache/encodingCache.ts'
-import type { CanvasContext } from '../denoise/canvas.ts'
+import type { EncodingCache, Lease } from '../cache/encodingCache.ts'
+import type { CanvasContext } from '../denoise/canvasContext.ts'
 import type { Denoised, DenoiseRequest, Denoiser, Progress } from '../denoise/denoiser.ts'
 import { finish } from '../infill/finish.ts'
-import { heldBackClamp, lineBreakOf, type Plan, type PlanModel, planGap, type Scope } from '../infill/plan.ts'
-
-/** What a session needs to know of its model; plain data from the manifest, and the tokenizer's two ways. */
-export interface SessionModel extends PlanModel {
-  readonly name: string
-  readonly decode: (ids: readonly number[]) => string
-  readonly tokenText: (id: number) => string
-  readonly maskId: number
-  readonly endIds: readonly number[]
-  readonly forbiddenIds: readonly number[]
-  readonly lineBreakIds: readonly number[]
-  readonly canvasSlots: number
-  readonly threshold: number
-  readonly window: number
-}
+import { heldBackClamp, lineBreakOf, type Plan, planGap, type Scope } from '../infill/plan.ts'
+import { lengthOf, type SessionModel, scheduleOf } from './sessionModel.ts'
 
 export interface GapRequest {
   readonly text: string
@@ -63,7 +50,7 @@ export type Filled = (
   readonly finish: Denoised['finish']
   readonly tokens: number // of the middle as the model gave it
   readonly steps: number
-  readonly rows: number // canvas rows over all steps
+  readonly rows: number // computed over all steps
   readonly encodedRows: number
   readonly ms: { readonly encode: number; readonly denoise: number; readonly total: number }
 }
@@ -82,7 +69,7 @@ export async function fillGap(
   const { model, denoiser, now } = rooms
   const started = now()
   const encodedBefore = rooms.prefixes.encodedRows + rooms.suffixes.encodedRows
-  const plan = planGap(request.text, request.offset, model)
+  const plan = withPrefix(planGap(request.text, request.offset, model), model)
   const editAt = (progress: Progress, complete: boolean): TextEdit | string => {
     const ids = complete ? progress.ids : sureRun(progress, request.certainty.show)
     const middle = model.decode(ids)
@@ -97,16 +84,15 @@ export async function fillGap(
     const edit = editAt(progress, false)
     if (typeof edit !== 'string') onProgress(edit)
   }
-  const suffix = await rooms.suffixes.encode(plan.suffixIds, signal)
+  const leases: Lease[] = []
   let denoised: Denoised
   let encoded: number
   try {
-    const prefix = await rooms.prefixes.encode(plan.prefixIds.slice(0, -1), signal)
+    const context = await readContext(rooms, plan, signal, leases)
     encoded = now()
-    const context = { prefix: prefix.id, suffix: suffix.id }
-    denoised = await denoiser.denoise(denoiseRequest(plan, request, model, context), signal, onStep).finally(prefix.end)
+    denoised = await denoiser.denoise(denoiseRequest(plan, request, model, context), signal, onStep)
   } finally {
-    suffix.end()
+    for (const lease of leases) lease.end()
   }
   const edit = editAt(denoised, denoised.finish === 'ended')
   return {
@@ -124,26 +110,57 @@ export async function fillGap(
   }
 }
 
+/** Slots need a token before them (with shifted logits its row scores the first one): at least a line break. */
+function withPrefix(plan: Plan, { encode }: SessionModel): Plan {
+  return plan.prefixIds.length > 0 ? plan : { ...plan, prefixIds: encode('\n') }
+}
+
+/** Encodings that are exact for as long as the text stays; where there are none, the denoiser reads the text itself. */
+async function readContext(
+  { model, prefixes, suffixes }: Rooms,
+  { prefixIds, suffixIds }: Plan,
+  signal: AbortSignal,
+  leases: Lease[],
+): Promise<CanvasContext> {
+  switch (model.attention) {
+    case 'bidirectional':
+      return { kind: 'whole', ...model.whole }
+    case 'causal-context': {
+      const suffix = await suffixes.encode(suffixIds, signal)
+      leases.push(suffix)
+      const prefix = await prefixes.encode(prefixIds.slice(0, -1), signal)
+      leases.push(prefix)
+      return { kind: 'causal', prefix: prefix.id, suffix: suffix.id }
+    }
+  }
+}
+
 function denoiseRequest(
   plan: Plan,
-  { scope, maxTokens, certainty }: GapRequest,
+  { scope, maxTokens: wanted, certainty }: GapRequest,
   model: SessionModel,
   context: CanvasContext,
 ): DenoiseRequest {
   const { prefixIds, suffixIds, held } = plan
-  const { canvasSlots, maskId, threshold, window, endIds, forbiddenIds, lineBreakIds, tokenText } = model
+  const { canvasSlots, maskId, endIds, expandId, lineBreakIds, lengthMode, maxPositions, tokenText } = model
+  // The last canvas must fit too, with all of its slots.
+  const room = maxPositions - prefixIds.length - suffixIds.length - (canvasSlots - 1)
+  const maxTokens = Math.max(1, Math.min(wanted, room))
+  // Where the length is not found by an end, a line break is a token like others, and what follows it is cut off later.
+  const lineEnds = scope === 'line' && lengthMode === 'end-token' ? lineBreakIds : []
   return {
     prefixIds,
     suffixIds,
     context,
-    canvasSlots,
+    length: lengthOf(model, maxTokens),
     maxTokens,
     floor: certainty.giveUp,
     maskId,
-    schedule: { threshold, window },
+    schedule: scheduleOf(model),
     rules: {
-      endIds: new Set(scope === 'line' ? [...endIds, ...lineBreakIds] : endIds),
-      forbiddenIds: new Set(forbiddenIds), // the denoiser never commits the mask
+      endIds: new Set([...endIds, ...lineEnds]),
+      // The denoiser never commits the mask, and an expand token only where it expands.
+      forbiddenIds: new Set([...model.forbiddenIds, ...(expandId === undefined ? [] : [expandId])]),
       clamp: heldBackClamp(held, scope, tokenText),
     },
   }

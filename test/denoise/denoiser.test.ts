@@ -1,34 +1,37 @@
 import { describe, expect, test } from 'vitest'
 import { Aborted, EngineError } from '../../server/base/errors.ts'
+import { noClamp } from '../../server/denoise/commitRules.ts'
 import { type DenoiseRequest, Denoiser } from '../../server/denoise/denoiser.ts'
-import { noClamp } from '../../server/denoise/leftmostFirst.ts'
+import type { Schedule } from '../../server/denoise/schedule.ts'
+import type { WholeContext } from '../../server/denoise/wholeSurroundings.ts'
 import type { Engine, Piece } from '../../server/engine/engine.ts'
 import { range } from '../engine/engine.case.ts'
 import { byteEngine, byteIds, knows, mixed, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
 
 const never = new AbortController().signal
 const bytes = (text: string): number[] => [...Buffer.from(text)]
+const leftmostFirst: Schedule = { kind: 'leftmost-first', threshold: 0.9, window: 4 }
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
-type Options = Partial<Pick<DenoiseRequest, 'canvasSlots' | 'maxTokens' | 'floor' | 'schedule'>> &
-  Partial<DenoiseRequest['rules']>
+type Options = Partial<Pick<DenoiseRequest, 'maxTokens' | 'floor' | 'schedule'>> &
+  Partial<DenoiseRequest['rules']> & { canvasSlots?: number }
 
 /** A request as the session makes it: context encoded, the last prefix token being the canvas's. */
 async function requestFor(engine: Engine, prefix: string, suffix: string, options: Options = {}) {
   const [prefixIds, suffixIds] = [[byteIds.documentStart, ...bytes(prefix)], bytes(suffix)]
   const encode = async (ids: number[]) => (ids.length ? (await engine.encode([{ ids }], never))[0]!.id : undefined)
-  const { canvasSlots = 8, maxTokens = 64, floor = 0, schedule = { threshold: 0.9, window: 4 }, ...rules } = options
-  const request: DenoiseRequest = {
+  const { canvasSlots = 8, maxTokens = 64, floor = 0, schedule = leftmostFirst, ...rules } = options
+  const request = {
     prefixIds,
     suffixIds,
-    context: { prefix: await encode(prefixIds.slice(0, -1)), suffix: await encode(suffixIds) },
-    canvasSlots,
+    context: { kind: 'causal', prefix: await encode(prefixIds.slice(0, -1)), suffix: await encode(suffixIds) },
+    length: { kind: 'end-token', slots: canvasSlots },
     maxTokens,
     floor,
     maskId: byteIds.mask,
     schedule,
     rules: { endIds: new Set([byteIds.end]), forbiddenIds: new Set([byteIds.mask]), clamp: noClamp, ...rules },
-  }
+  } satisfies DenoiseRequest
   return request
 }
 
@@ -68,13 +71,17 @@ describe('one gap', () => {
     expect(textOf(result.ids)).toBe('abcd')
   })
 
-  test('refuses a request without prefix, and a schedule that commits nothing', async () => {
+  test('refuses a request without prefix, and what would commit nothing', async () => {
     const engine = new ScriptedEngine()
     const request = await requestFor(engine, 'a', '')
     const denoise = async (change: Partial<DenoiseRequest>) =>
       new Denoiser(engine).denoise({ ...request, ...change }, never)
     await expect(denoise({ prefixIds: [] })).rejects.toThrow(RangeError)
-    await expect(denoise({ schedule: { threshold: 0.9, window: 0 } })).rejects.toThrow(RangeError)
+    await expect(denoise({ schedule: { ...leftmostFirst, window: 0 } })).rejects.toThrow(RangeError)
+    await expect(denoise({ length: { kind: 'end-token', slots: 0 } })).rejects.toThrow(RangeError)
+    await expect(denoise({ length: { kind: 'search', lengths: [] } })).rejects.toThrow(RangeError)
+    const context: WholeContext = { kind: 'whole', keep: 'both', refreshEvery: 0 }
+    await expect(denoise({ context })).rejects.toThrow(RangeError)
   })
 })
 

@@ -1,38 +1,10 @@
 import { describe, expect, test } from 'vitest'
-import { Canvas } from '../../server/denoise/canvas.ts'
-import {
-  type Clamp,
-  type CommitRules,
-  clampAfter,
-  commitLeftmostFirst,
-  noClamp,
-  slotsToAsk,
-} from '../../server/denoise/leftmostFirst.ts'
-import type { Prediction } from '../../server/engine/engine.ts'
+import { type Clamp, type CommitRules, clampAfter } from '../../server/denoise/commitRules.ts'
+import { commitUpToEnd } from '../../server/denoise/endToken.ts'
+import { pickSlots, type Schedule, slotsToAsk } from '../../server/denoise/schedule.ts'
+import { canvasOf, end, mask, prediction, row, rules, signs, tops } from './signs.ts'
 
-const mask = 99
-const end = 50
-const schedule = { threshold: 0.9, window: 4 }
-const rules: CommitRules = { endIds: new Set([end, end + 1]), forbiddenIds: new Set([mask]), clamp: noClamp }
-
-/** A canvas of which `_` slots are open and others hold their digit. */
-function canvasOf(slots: string): Canvas {
-  const canvas = new Canvas([1, 2], 0, { prefix: undefined, suffix: undefined }, slots.length, mask)
-  for (const [slot, sign] of [...slots].entries()) if (sign !== '_') canvas.commit(slot, Number(sign), 1)
-  return canvas
-}
-
-const signs = (canvas: Canvas): string => canvas.slots.map((id) => (id === mask ? '_' : String(id))).join('')
-
-/** One row per asked slot: ids with their probabilities, and the mass of all ends. */
-function prediction(...rows: { top: [id: number, probability: number][]; end?: number }[]): Prediction {
-  return {
-    topIds: rows.map(({ top }) => top.map(([id]) => id)),
-    topLogProbs: rows.map(({ top }) => top.map(([, probability]) => Math.log(probability))),
-    entropy: rows.map(() => 1),
-    setLogProbs: rows.map((row) => Math.log(row.end ?? 0)),
-  }
-}
+const schedule: Schedule = { kind: 'leftmost-first', threshold: 0.9, window: 4 }
 
 /** Commits into `before` what the rows say of the slots that are asked there. */
 function check(
@@ -41,18 +13,10 @@ function check(
   wanted: { after?: string; outcome: string; rules?: Partial<CommitRules> },
 ): void {
   const canvas = canvasOf(before)
-  const outcome = commitLeftmostFirst(canvas, slotsToAsk(canvas, schedule), prediction(...rows), schedule, {
-    ...rules,
-    ...wanted.rules,
-  })
+  const all = { ...rules, ...wanted.rules }
+  const picks = pickSlots(canvas, slotsToAsk(canvas, schedule), prediction(...rows), schedule, all)
+  const outcome = commitUpToEnd(canvas, picks)
   expect({ outcome, after: signs(canvas) }).toEqual({ outcome: wanted.outcome, after: wanted.after ?? before })
-}
-
-const row = (id: number, probability: number) => tops([id], [probability])
-
-/** Best first; `ends` is the mass of all ends. */
-function tops(ids: number[], probabilities: number[], ends = 0) {
-  return { top: ids.map((id, k): [number, number] => [id, probabilities[k]!]), end: ends }
 }
 
 describe('slotsToAsk', () => {
@@ -62,7 +26,7 @@ describe('slotsToAsk', () => {
   test('none when nothing is open', () => expect(asked('1111')).toEqual([]))
 })
 
-describe('commitLeftmostFirst', () => {
+describe('leftmost first', () => {
   test('always commits the leftmost, however unsure', () =>
     check('____', [row(1, 0.01), row(2, 0.1), row(3, 0.1), row(4, 0.1)], { after: '1___', outcome: 'open' }))
 

@@ -11,6 +11,7 @@ export interface EngineUnderTest {
   readonly engine: Engine
   readonly vocab: number // ids that are predicted: 0 … vocab-1
   readonly inputIds: number // ids that may stand in a canvas: 0 … inputIds-1
+  readonly maxPositions: number // rows may stand at 0 … maxPositions-1
   readonly maskId: number
   readonly logitsShift: 0 | 1
 }
@@ -150,7 +151,7 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
       }
       expect(await engine.step([], never)).toEqual([])
       const nothing = await one({ ...canvas(8, 70, 9, [a]), asked: [] })
-      expect(nothing).toEqual({ topIds: [], topLogProbs: [], entropy: [], setLogProbs: [] })
+      expect(nothing).toEqual({ topIds: [], topLogProbs: [], entropy: [], setLogProbs: [], kept: [] })
       engine.release([left.id, other.id, right.id])
     })
 
@@ -215,6 +216,77 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
       engine.release([trunk.id, short.id])
     })
 
+    /** Known rows, of which the last is the first of 9 whose other 8 are masks and asked, then known rows. */
+    const wholeCanvas = (seed: number, before: number, after: number): StepJob => ({
+      ids: [...ids(seed, before + 1), ...Array<number>(8).fill(it.maskId), ...ids(seed + 1, after)],
+      positions: range(0, before + 9 + after),
+      context: [],
+      asked: range(before + 1, 8),
+      setIds: [5, 7],
+    })
+
+    pin('keeps rows of a pass as it saw them: a window over them gives what the whole pass gave', async () => {
+      const full = wholeCanvas(40, 40, 20)
+      const plain = await one(full)
+      expect(plain.kept).toEqual([])
+      const [before, after] = [
+        { first: 0, count: 40 },
+        { first: 49, count: 20 },
+      ]
+      // In the order they were asked, overlaps, everything and nothing allowed.
+      const kept = await one({ ...full, keep: [after, before, { first: 0, count: 69 }, { first: 30, count: 0 }] })
+      expectSame(kept, plain)
+      expect(kept.kept.map(({ rows }) => rows)).toEqual([20, 40, 69, 0])
+      const [suffix, prefix, all, none] = kept.kept as [Encoding, Encoding, Encoding, Encoding]
+      const window = { ...full, ids: full.ids.slice(40, 49), positions: range(40, 9) }
+      const both = [context(suffix, 49), context(prefix, 0)]
+      expectSame(await one({ ...window, context: both }), plain, 'prefix and suffix kept')
+      expectSame(await one({ ...window, context: both.toReversed() }), plain, 'in the other order')
+      const tail = { ...full, ids: full.ids.slice(40), positions: range(40, 29) }
+      expectSame(await one({ ...tail, context: [context(prefix, 0)] }), plain, 'prefix kept')
+      const start = { id: all.id, rows: 40, firstPosition: 0 }
+      expectSame(await one({ ...tail, context: [start, context(none, 40)] }), plain, 'the first rows of all')
+      expect(differenceOf(await one({ ...window, context: both.slice(1) }), plain)).toBeGreaterThan(tolerance)
+      engine.release(kept.kept.map(({ id }) => id))
+      await expect(one({ ...window, context: both })).rejects.toThrow(RangeError)
+    })
+
+    pin('keeps rows of every job of a batch, and what was kept may move and be kept again', async () => {
+      for (const [before, after] of [
+        [12, 6], // three jobs in a pass
+        [40, 20], // a pass each
+      ] as const) {
+        const [a, b] = [wholeCanvas(42, before, after), wholeCanvas(44, before, after)]
+        const small = canvas(46, 0, 5)
+        const keep = [
+          { first: 0, count: before },
+          { first: before + 9, count: after },
+        ]
+        const jobs = [{ ...a, keep }, small, { ...b, keep: keep.slice(0, 1) }]
+        const [first, second, third] = await engine.step(jobs, never)
+        expect([first, second, third].map((prediction) => prediction!.kept.length)).toEqual([2, 0, 1])
+        expectSame(second!, await one(small))
+        for (const [job, { kept }] of [
+          [a, first!],
+          [b, third!],
+        ] as const) {
+          const plain = await one(job)
+          const start = context(kept[0]!, 0)
+          const tail = { ...job, ids: job.ids.slice(before), positions: range(before, 9 + after), context: [start] }
+          const again = await one({ ...tail, keep: [{ first: 9, count: after }] })
+          expectSame(again, plain, 'over the kept start')
+          const window = { ...job, ids: job.ids.slice(before, before + 9), positions: range(before, 9) }
+          const end = context(again.kept[0]!, before + 9)
+          expectSame(await one({ ...window, context: [start, end] }), plain, 'over both')
+          const moved = { ...end, firstPosition: before + 12 }
+          const further = await one({ ...window, context: [start, moved] })
+          expect(differenceOf(further, plain)).toBeGreaterThan(tolerance)
+          engine.release(again.kept.map(({ id }) => id))
+        }
+        engine.release([...first!.kept, ...third!.kept].map(({ id }) => id))
+      }
+    })
+
     pin('refuses ids out of range and rows that are not there, and goes on', async () => {
       const encoding = await encode(ids(20, 10))
       const job = canvas(21, 10, 5, [context(encoding, 0)])
@@ -224,6 +296,12 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
         bad.push(engine.step([{ ...job, ids: [...job.ids.slice(1), id] }], never))
         bad.push(engine.encode([{ ids: [...ids(22, 70), id] }], never))
       }
+      for (const keep of [
+        { first: 0, count: 6 },
+        { first: -1, count: 2 },
+        { first: 4, count: 2 },
+      ])
+        bad.push(engine.step([job, { ...job, keep: [keep] }], never))
       bad.push(engine.step([{ ...job, setIds: [it.vocab] }], never))
       bad.push(engine.step([job, { ...job, setIds: [-1] }], never))
       bad.push(engine.step([{ ...job, context: [{ ...context(encoding, 0), rows: 11 }] }], never))
@@ -235,6 +313,23 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
       engine.release([encoding.id])
     })
 
+    pin('refuses positions beyond those of the model', async () => {
+      const [last, short] = [it.maxPositions - 1, await encode(ids(47, 10))]
+      const job = canvas(48, last - 4, 5)
+      const edge = await one({ ...job, asked: [last], context: [context(short, 0)] })
+      expect(edge.topIds).toHaveLength(1)
+      const refused = async (result: Promise<unknown>) => {
+        await expect(result).rejects.toThrow(RangeError)
+        await expect(result).rejects.toThrow(`0 to ${last}`)
+      }
+      await refused(one({ ...job, positions: range(last - 3, 5), asked: [last] }))
+      await refused(one({ ...job, positions: range(-1, 5), asked: [2] }))
+      await refused(one({ ...job, asked: [last], context: [context(short, last - 8)] }))
+      const full = await encode(ids(49, last + 1))
+      await refused(engine.encode([{ ids: [3], after: full.id }], never))
+      engine.release([short.id, full.id])
+    })
+
     pin('rejects what is aborted, before and while it runs, and goes on', async () => {
       const job = canvas(23, 0, 17)
       const wanted = await one(job)
@@ -242,8 +337,10 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
       before.abort(new Aborted('superseded'))
       await expect(engine.step([job], before.signal)).rejects.toThrow(Aborted)
       await expect(engine.encode([{ ids: [1] }], before.signal)).rejects.toThrow(Aborted)
+      const keep = [{ first: 0, count: 17 }]
       const calls: ((signal: AbortSignal) => Promise<unknown>)[] = [
         (signal) => engine.step([job], signal),
+        (signal) => engine.step(Array<StepJob>(6).fill({ ...job, keep }), signal),
         (signal) => engine.encode([{ ids: ids(24, 500) }, { ids: ids(25, 500) }], signal),
       ]
       for (const call of calls) {
@@ -315,6 +412,7 @@ function pick(prediction: Prediction, rows: readonly number[]): Prediction {
     topLogProbs: of(prediction.topLogProbs),
     entropy: of(prediction.entropy),
     setLogProbs: of(prediction.setLogProbs),
+    kept: [],
   }
 }
 

@@ -73,12 +73,14 @@ describe('one worker', () => {
   })
   afterAll(() => engine.close())
 
-  test('counts the bytes of new rows alone', async () => {
+  test('counts the bytes of new and of kept rows alone', async () => {
     const rowBytes = it.layers * it.kvHeads * it.headDim * 2 * 4
     const [trunk] = await engine.encode([{ ids: someIds(3, 70, 200) }], never)
     const [branch] = await engine.encode([{ ids: [70, 71], after: trunk!.id, rows: 3 }], never)
-    expect([trunk!.bytes, branch!.bytes]).toEqual([70 * rowBytes, 2 * rowBytes])
-    engine.release([trunk!.id, branch!.id])
+    const [prediction] = await engine.step([{ ...job, keep: [{ first: 1, count: 2 }] }], never)
+    const kept = prediction!.kept[0]!
+    expect([trunk!.bytes, branch!.bytes, kept.bytes]).toEqual([70 * rowBytes, 2 * rowBytes, 2 * rowBytes])
+    engine.release([trunk!.id, branch!.id, kept.id])
   })
 
   test('takes a step before the rest of a long encode', async () => {
@@ -89,8 +91,40 @@ describe('one worker', () => {
     expect(order).toEqual(['step', 'encode'])
   })
 
+  test('keeps rows as they saw all of the pass, where encoded ones saw only what was left of them', async () => {
+    const ids = someIds(50, 40, 200)
+    const whole: StepJob = { ids, positions: range(0, 40), context: [], asked: range(31, 9), setIds: [] }
+    const [wanted] = await engine.step([{ ...whole, keep: [{ first: 0, count: 30 }] }], never)
+    const [encoded] = await engine.encode([{ ids: ids.slice(0, 30) }], never)
+    const over = async (id: number) => {
+      const context = [{ id, rows: 30, firstPosition: 0 }]
+      const [found] = await engine.step([{ ...whole, ids: ids.slice(30), positions: range(30, 10), context }], never)
+      return differenceOf(found!, wanted!)
+    }
+    expect(await over(wanted!.kept[0]!.id)).toBeLessThan(1e-4)
+    expect(await over(encoded!.id)).toBeGreaterThan(1e-2)
+    engine.release([wanted!.kept[0]!.id, encoded!.id])
+  })
+
+  test('reads messages between the passes of a long step', async () => {
+    const jobs = Array.from({ length: 20 }, (_, i) => ({
+      ...job,
+      ids: someIds(60 + i, 300, 200),
+      positions: range(0, 300),
+      keep: [{ first: 0, count: 300 }],
+    }))
+    const order: string[] = []
+    const abort = new AbortController()
+    const long = engine.step(jobs, abort.signal).catch(() => order.push('long'))
+    const other = engine.step([job], never).then(() => order.push('other'))
+    await new Promise((resolve) => setImmediate(resolve))
+    abort.abort(new Aborted('superseded'))
+    await Promise.all([long, other])
+    expect(order).toEqual(['long', 'other'])
+  })
+
   // Handles are numbered in order, so what an encode left behind would answer to the numbers between two others.
-  test('leaves nothing behind of an encode that failed or was aborted', async () => {
+  test('leaves nothing behind of an encode, or of a step that keeps rows, that failed or was aborted', async () => {
     const kept = async (from: number, to: number) => {
       const use = (id: number) =>
         engine.encode([{ ids: [65], after: id }], never).then(
@@ -104,13 +138,24 @@ describe('one worker', () => {
     await expect(engine.encode([{ ids: [65, 66] }, { ids: [-1] }], never)).rejects.toThrow(RangeError)
     const failed = await mark()
     expect(await kept(before, failed)).toEqual([])
+    const keeping: StepJob = { ...job, keep: [{ first: 0, count: 3 }] }
+    await expect(engine.step([keeping, { ...job, setIds: [-1] }], never)).rejects.toThrow(RangeError)
+    expect(await kept(failed, await mark())).toEqual([])
 
     for (let delay = 0; delay < 12; delay++) {
       const from = await mark()
       const abort = new AbortController()
-      const running = engine.encode([{ ids: [65] }, { ids: [66] }, { ids: [67] }], abort.signal).then(
-        (encodings) => engine.release(encodings.map(({ id }) => id)),
-        () => {},
+      const encoding = engine.encode([{ ids: [65] }, { ids: [66] }, { ids: [67] }], abort.signal)
+      // Jobs with sets of their own take a pass each.
+      const sets = range(65, 3).map((id) => ({ ...keeping, setIds: [id] }))
+      const stepping = engine.step(sets, abort.signal).then((all) => all.flatMap((one) => one.kept))
+      const running = Promise.all(
+        [encoding, stepping].map((made) =>
+          made.then(
+            (encodings) => engine.release(encodings.map(({ id }) => id)),
+            () => {},
+          ),
+        ),
       )
       const until = performance.now() + delay / 4
       while (performance.now() < until) await new Promise((resolve) => setImmediate(resolve))

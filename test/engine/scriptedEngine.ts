@@ -24,12 +24,13 @@ export type Script = (question: Question) => readonly Guess[]
 export interface ScriptedEngineOptions {
   readonly vocab: number // ids that are predicted: 0 … vocab-1
   readonly inputIds: number // ids that may stand in a canvas: 0 … inputIds-1
+  readonly maxPositions: number
   readonly logitsShift: 0 | 1
 }
 
 /** Ids are bytes, then an end, a mask and a document-start id. */
 export const byteIds = { end: 256, mask: 257, documentStart: 258 } as const
-export const byteEngine: ScriptedEngineOptions = { vocab: 257, inputIds: 259, logitsShift: 1 }
+export const byteEngine: ScriptedEngineOptions = { vocab: 257, inputIds: 259, maxPositions: 4096, logitsShift: 1 }
 
 const topCount = 8
 
@@ -77,14 +78,14 @@ export class ScriptedEngine implements Engine {
     await this.turn(signal)
     const sequences = pieces.map(({ ids, after, rows }) => {
       this.check(ids, this.options.inputIds)
-      return [...(after === undefined ? [] : this.rowsOf(after, rows)), ...ids]
+      const whole = [...(after === undefined ? [] : this.rowsOf(after, rows)), ...ids]
+      if (whole.length > 0) this.checkPosition(whole.length - 1)
+      return whole
     })
     return sequences.map((ids, i) => {
       const own = pieces[i]!.ids.length
       this.encodedRows += own
-      const id = this.nextId++
-      this.encodings.set(id, ids)
-      return { id, rows: ids.length, bytes: own }
+      return this.store(ids, own)
     })
   }
 
@@ -92,7 +93,11 @@ export class ScriptedEngine implements Engine {
     await this.turn(signal)
     const predictions = jobs.map((job) => this.predict(job))
     this.steps.push(jobs)
-    return predictions
+    return predictions.map((prediction, i) => {
+      const { ids, keep = [] } = jobs[i]!
+      // What a kept row knows of the rest is nothing here: it is its id.
+      return { ...prediction, kept: keep.map(({ first, count }) => this.store(ids.slice(first, first + count), count)) }
+    })
   }
 
   release(ids: readonly EncodingId[]): void {
@@ -123,13 +128,27 @@ export class ScriptedEngine implements Engine {
     if (failure) throw failure
   }
 
-  private predict(job: StepJob): Prediction {
+  private store(ids: TokenIds, own: number): Encoding {
+    const id = this.nextId++
+    this.encodings.set(id, ids)
+    return { id, rows: ids.length, bytes: own }
+  }
+
+  private predict(job: StepJob): Omit<Prediction, 'kept'> {
     this.check(job.ids, this.options.inputIds)
     this.check(job.setIds, this.options.vocab)
+    for (const position of job.positions) this.checkPosition(position)
+    for (const { first, count } of job.keep ?? []) {
+      if (!(first >= 0 && count >= 0 && first + count <= job.ids.length))
+        throw new RangeError(`${count} rows from row ${first} on were to be kept, the job has ${job.ids.length} rows`)
+    }
     const canvas = new Map(job.ids.map((id, i) => [job.positions[i]!, id]))
     const context = new Map<number, number>()
     for (const { id, rows, firstPosition } of job.context) {
-      for (const [i, token] of this.rowsOf(id, rows).entries()) context.set(firstPosition + i, token)
+      for (const [i, token] of this.rowsOf(id, rows).entries()) {
+        this.checkPosition(firstPosition + i)
+        context.set(firstPosition + i, token)
+      }
     }
     const rows = job.asked.map((position) => {
       if (!canvas.has(position - this.options.logitsShift))
@@ -172,6 +191,13 @@ export class ScriptedEngine implements Engine {
     if (rows !== undefined && rows > ids.length)
       throw new RangeError(`encoding ${id} has ${ids.length} rows, asked were ${rows}`)
     return ids.slice(0, rows)
+  }
+
+  private checkPosition(position: number): void {
+    if (position < 0 || position >= this.options.maxPositions)
+      throw new RangeError(
+        `position ${position} is out of range; the model's positions are 0 to ${this.options.maxPositions - 1}`,
+      )
   }
 
   private check(ids: TokenIds, limit: number): void {

@@ -1,5 +1,5 @@
 /** A model whose tokens are bytes, for sessions over the scripted engine. */
-import type { SessionModel } from '../../server/session/fillGap.ts'
+import type { SessionModel } from '../../server/session/sessionModel.ts'
 import { byteIds } from '../engine/scriptedEngine.ts'
 
 export const bytesOf = (text: string): number[] => [...Buffer.from(text)]
@@ -17,6 +17,10 @@ export const byteModel: SessionModel = {
   endIds: [byteIds.end],
   forbiddenIds: [byteIds.documentStart],
   lineBreakIds: [10],
+  attention: 'causal-context',
+  whole: { keep: 'nothing', refreshEvery: 1 },
+  lengthMode: 'end-token',
+  expandId: undefined,
   canvasSlots: 8,
   threshold: 0.9,
   window: 4,

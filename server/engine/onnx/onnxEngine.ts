@@ -130,8 +130,11 @@ export class OnnxEngine implements Engine {
         if (waiting) return waiting.resolve(message.encodings as never)
         return this.release(message.encodings.map(({ id }) => id)) // aborted while the answer was on its way
       }
-      case 'stepped':
-        return this.waiting.get(message.request)?.resolve(message.predictions as never)
+      case 'stepped': {
+        const waiting = this.waiting.get(message.request)
+        if (waiting) return waiting.resolve(message.predictions as never)
+        return this.release(message.predictions.flatMap(({ kept }) => kept.map(({ id }) => id)))
+      }
       case 'failed': {
         const error = message.badInput
           ? new RangeError(message.message)

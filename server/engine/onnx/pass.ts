@@ -3,7 +3,7 @@
  * rows of a group see its context and each other (causally or fully), never another group.
  */
 import * as ort from 'onnxruntime-node'
-import type { Positions, Prediction, TokenIds } from '../engine.ts'
+import type { Positions, Prediction, RowSpan, TokenIds } from '../engine.ts'
 import { ContextBuffer, type KeyValueShape, type Run } from './encodings.ts'
 import type { EngineOptions } from './protocol.ts'
 
@@ -15,13 +15,19 @@ export interface RowGroup {
   readonly firstPositions: readonly number[]
   readonly kind: 'context' | 'canvas' // context rows see causally and run unadapted
   readonly askedRows: readonly number[] // indices into `ids`
+  readonly keep: readonly RowSpan[] // of `ids`
+}
+
+/** Keys and values of some rows: per layer `[kvHeads, count, headDim]`. */
+export interface KeptRows {
+  readonly count: number
+  readonly keys: readonly Float32Array[]
+  readonly values: readonly Float32Array[]
 }
 
 export interface GroupResult {
-  readonly prediction: Prediction
-  /** Per layer `[kvHeads, Q, headDim]`, of context groups only. */
-  readonly keys: readonly Float32Array[]
-  readonly values: readonly Float32Array[]
+  readonly prediction: Omit<Prediction, 'kept'>
+  readonly kept: readonly KeptRows[] // one for each span of `keep`
 }
 
 const masked = -1e9 // finite: with −Infinity a row that sees nothing becomes NaN
@@ -101,7 +107,7 @@ export class PassRunner {
     const fetches = groups.some(({ askedRows }) => askedRows.length > 0)
       ? ['top_ids', 'top_logprobs', 'entropy', 'set_logprobs']
       : []
-    if (groups.some(({ kind }) => kind === 'context')) {
+    if (groups.some(({ keep }) => keep.length > 0)) {
       for (let layer = 0; layer < layers; layer++) fetches.push(`present.${layer}.key`, `present.${layer}.value`)
     }
     // Nothing is asked and nothing kept: no pass, and the runtime refuses an empty list.
@@ -120,6 +126,8 @@ export class PassRunner {
     const floats = (name: string) => outputs[name]?.data as Float32Array | undefined
     const topIds = outputs.top_ids?.data as BigInt64Array | undefined
     const topLogProbs = floats('top_logprobs')
+    if (topLogProbs?.some(Number.isNaN))
+      throw new Error('the network answers NaN: its weights are no numbers; run "lacuna model verify"')
     const entropy = floats('entropy')
     const set = floats('set_logprobs')
     const { layers, kvHeads, headDim } = this.shape
@@ -128,25 +136,29 @@ export class PassRunner {
     return groups.map((group) => {
       const asked = group.askedRows.map((_, i) => firstAsked + i)
       const top = asked.length ? topIds!.length / (entropy!.length || 1) : 0
-      const prediction: Prediction = {
+      const prediction = {
         topIds: asked.map((row) => Array.from(topIds!.subarray(row * top, (row + 1) * top), Number)),
         topLogProbs: asked.map((row) => Array.from(topLogProbs!.subarray(row * top, (row + 1) * top))),
         entropy: asked.map((row) => entropy![row]!),
         setLogProbs: asked.map((row) => (hasSet ? set![row]! : Number.NEGATIVE_INFINITY)),
       }
-      const slice = (name: string): Float32Array => {
+      const slice = (name: string, { first, count }: RowSpan): Float32Array => {
         const data = floats(name)!
-        const count = group.ids.length
         const own = new Float32Array(kvHeads * count * headDim)
         for (let head = 0; head < kvHeads; head++) {
-          const start = (head * rowCount + firstRow) * headDim
+          const start = (head * rowCount + firstRow + first) * headDim
           own.set(data.subarray(start, start + count * headDim), head * count * headDim)
         }
         return own
       }
-      const perLayer = (part: 'key' | 'value'): Float32Array[] =>
-        group.kind === 'context' ? Array.from({ length: layers }, (_, layer) => slice(`present.${layer}.${part}`)) : []
-      const result = { prediction, keys: perLayer('key'), values: perLayer('value') }
+      const perLayer = (part: 'key' | 'value', span: RowSpan): Float32Array[] =>
+        Array.from({ length: layers }, (_, layer) => slice(`present.${layer}.${part}`, span))
+      const kept = group.keep.map((span) => ({
+        count: span.count,
+        keys: perLayer('key', span),
+        values: perLayer('value', span),
+      }))
+      const result = { prediction, kept }
       firstRow += group.ids.length
       firstAsked += group.askedRows.length
       return result

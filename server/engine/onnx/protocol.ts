@@ -9,6 +9,7 @@ export interface EngineOptions {
   readonly headDim: number
   readonly vocab: number // ids the head scores: 0 … vocab-1
   readonly inputIds: number // ids the embedding knows: 0 … inputIds-1
+  readonly maxPositions: number // rows may stand at 0 … maxPositions-1
   readonly logitsShift: 0 | 1
   readonly hasAdapter: boolean
   readonly threads: number

@@ -1,21 +1,22 @@
 /**
  * The worker thread of the `onnx` engine: opens the graph, keeps encodings, runs passes one after the other.
  *
- * A pass is the unit of cancellation and of fairness: steps go before encoding, encoding goes in passes of at most
- * `passRows` rows, and messages are read between passes.
+ * A pass is the unit of cancellation and of fairness: steps go before encoding, both go in passes of at most `passRows`
+ * rows (a job of a step is never cut), and messages are read between passes.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import * as ort from 'onnxruntime-node'
 import { messageOf } from '../../base/errors.ts'
-import type { ContextPiece, Encoding, Piece, Prediction, StepJob } from '../engine.ts'
+import type { ContextPiece, Encoding, Piece, RowSpan, StepJob } from '../engine.ts'
 import { EncodingStore, type Run, rowsOf, runsOf, type Segment } from './encodings.ts'
-import { PassRunner, type RowGroup } from './pass.ts'
+import { type GroupResult, type KeptRows, PassRunner, type RowGroup } from './pass.ts'
 import type { EngineOptions, FromWorker, OpenReport, ToWorker } from './protocol.ts'
 
 const passRows = 64
 
 const port = parentPort!
 const options = workerData as EngineOptions
+const rowBytes = options.layers * options.kvHeads * options.headDim * 2 * Float32Array.BYTES_PER_ELEMENT
 const say = (message: FromWorker) => port.postMessage(message)
 
 type Task =
@@ -26,7 +27,12 @@ type Task =
       readonly done: Encoding[]
       begun?: Begun
     }
-  | { readonly kind: 'step'; readonly request: number; readonly jobs: readonly StepJob[] }
+  | {
+      readonly kind: 'step'
+      readonly request: number
+      readonly jobs: readonly StepJob[]
+      readonly done: GroupResult[] // of the first jobs
+    }
 
 /** A piece of which some rows are encoded. */
 interface Begun {
@@ -51,10 +57,8 @@ class Worker {
   receive(message: ToWorker): void {
     switch (message.kind) {
       case 'encode':
-        this.tasks.push({ ...message, done: [] })
-        return this.wake()
       case 'step':
-        this.tasks.push(message)
+        this.tasks.push({ ...message, done: [] })
         return this.wake()
       case 'abort': {
         const at = this.tasks.findIndex(({ request }) => request === message.request)
@@ -84,7 +88,7 @@ class Worker {
       const task = this.tasks.find(({ kind }) => kind === 'step') ?? this.tasks[0]
       if (!task) break
       try {
-        if (task.kind === 'step') await this.step(task)
+        if (task.kind === 'step') await this.stepSome(task)
         else await this.encodeSome(task)
       } catch (error) {
         this.finish(task)
@@ -108,22 +112,34 @@ class Worker {
     return at >= 0
   }
 
-  private async step(task: Task & { kind: 'step' }): Promise<void> {
-    const predictions: Prediction[] = []
-    for (const jobs of batches(task.jobs)) {
+  /** One pass of a step task: as many of its next jobs as go together. */
+  private async stepSome(task: Task & { kind: 'step' }): Promise<void> {
+    const jobs = nextBatch(task.jobs.slice(task.done.length))
+    if (jobs.length > 0) {
       const groups = jobs.map(
         (job): RowGroup => ({
           ids: checkedIds(job.ids),
-          positions: job.positions,
+          positions: checkedPositions(job.positions),
           ...this.context(job.context),
           kind: 'canvas',
           askedRows: job.asked.map((position) => askedRow(job, position)),
+          keep: checkedSpans(job),
         }),
       )
-      const results = await this.runner.run(groups, checkedIds(jobs[0]!.setIds, options.vocab))
-      for (const { prediction } of results) predictions.push(prediction)
+      task.done.push(...(await this.runner.run(groups, checkedIds(jobs[0]!.setIds, options.vocab))))
     }
-    if (this.finish(task)) say({ kind: 'stepped', request: task.request, predictions })
+    if (task.done.length < task.jobs.length) return
+    if (!this.finish(task)) return // nothing is stored of what nobody waits for
+    const predictions = task.done.map(({ prediction, kept }) => ({
+      ...prediction,
+      kept: kept.map((rows) => this.keep(rows)),
+    }))
+    say({ kind: 'stepped', request: task.request, predictions })
+  }
+
+  private keep({ count, keys, values }: KeptRows): Encoding {
+    const id = this.store.add({ parent: undefined, parentRows: 0, ownRows: count, keys, values })
+    return { id, rows: count, bytes: count * rowBytes }
   }
 
   private context(pieces: readonly ContextPiece[]): { runs: Run[]; firstPositions: number[] } {
@@ -132,6 +148,7 @@ class Worker {
     for (const { id, rows, firstPosition } of pieces) {
       const segment = this.store.get(id)
       if (rows > rowsOf(segment)) throw new RangeError(`encoding ${id} has ${rowsOf(segment)} rows, asked were ${rows}`)
+      checkedPositions(rows > 0 ? [firstPosition, firstPosition + rows - 1] : [])
       let position = firstPosition
       for (const run of runsOf(segment, rows)) {
         runs.push(run)
@@ -163,20 +180,16 @@ class Worker {
       })
       const group: RowGroup = {
         ids,
-        positions: ids.map((_, i) => seenRows + i),
+        positions: checkedPositions(ids.map((_, i) => seenRows + i)),
         runs,
         firstPositions,
         kind: 'context',
         askedRows: [],
+        keep: [{ first: 0, count: ids.length }],
       }
       const [result] = await this.runner.run([group], [])
-      begun.parts.push({
-        parent: last,
-        parentRows: seenRows,
-        ownRows: ids.length,
-        keys: result!.keys,
-        values: result!.values,
-      })
+      const { keys, values } = result!.kept[0]!
+      begun.parts.push({ parent: last, parentRows: seenRows, ownRows: ids.length, keys, values })
     }
     const aborted = !this.tasks.includes(task) // while the pass ran; what was done is dropped already
     if (aborted || doneRows + ids.length < piece.ids.length) return
@@ -187,7 +200,6 @@ class Worker {
       keys: [],
       values: [],
     }
-    const rowBytes = options.layers * options.kvHeads * options.headDim * 2 * Float32Array.BYTES_PER_ELEMENT
     task.done.push({ id: this.store.add(segment), rows: rowsOf(segment), bytes: piece.ids.length * rowBytes })
     delete task.begun
     if (task.done.length === task.pieces.length && this.finish(task)) {
@@ -212,16 +224,16 @@ function holderOf(segment: Segment, rows: number): Segment | undefined {
   return holder
 }
 
-/** Jobs that share a set of ids and fit into one pass together; a job alone always fits. */
-function batches(jobs: readonly StepJob[]): StepJob[][] {
-  const result: StepJob[][] = []
+/** The first jobs that share a set of ids and fit into one pass together; a job alone always fits. */
+function nextBatch(jobs: readonly StepJob[]): StepJob[] {
+  const batch: StepJob[] = []
+  let rows = 0
   for (const job of jobs) {
-    const open = result.at(-1)
-    const rows = open?.reduce((sum, other) => sum + other.ids.length, 0) ?? 0
-    if (open && open[0]!.setIds.join() === job.setIds.join() && rows + job.ids.length <= passRows) open.push(job)
-    else result.push([job])
+    rows += job.ids.length
+    if (batch.length > 0 && (rows > passRows || batch[0]!.setIds.join() !== job.setIds.join())) break
+    batch.push(job)
   }
-  return result
+  return batch
 }
 
 function askedRow(job: StepJob, position: number): number {
@@ -235,6 +247,24 @@ function checkedIds<Ids extends readonly number[]>(ids: Ids, limit = options.inp
   const bad = ids.find((id) => !Number.isInteger(id) || id < 0 || id >= limit)
   if (bad !== undefined) throw new RangeError(`token id ${bad} is out of range; ids are 0 to ${limit - 1}`)
   return ids
+}
+
+function checkedPositions<Positions extends readonly number[]>(positions: Positions): Positions {
+  const limit = options.maxPositions
+  const bad = positions.find((position) => !Number.isInteger(position) || position < 0 || position >= limit)
+  if (bad !== undefined)
+    throw new RangeError(
+      `position ${bad} is out of range; the model's positions are 0 to ${limit - 1}, give it less text`,
+    )
+  return positions
+}
+
+function checkedSpans({ ids, keep = [] }: StepJob): readonly RowSpan[] {
+  const isCount = (value: number) => Number.isInteger(value) && value >= 0
+  const bad = keep.find(({ first, count }) => !isCount(first) || !isCount(count) || first + count > ids.length)
+  if (bad !== undefined)
+    throw new RangeError(`${bad.count} rows from row ${bad.first} on were to be kept, the job has ${ids.length} rows`)
+  return keep
 }
 
 /** Providers are tried one at a time: a list with one that is missing throws instead of falling back. */

@@ -1,0 +1,37 @@
+/** How the length of a middle is found. */
+import { type EndToken, EndTokenFilling } from './endToken.ts'
+import { type ExpandDelete, ExpandDeleteFilling } from './expandDelete.ts'
+import type { Filling, FillingRules } from './filling.ts'
+import { type LengthSearch, LengthSearchFilling } from './lengthSearch.ts'
+
+export type Length = EndToken | LengthSearch | ExpandDelete
+
+/** A canvas of its own, nothing committed. */
+export function openFilling(length: Length, rules: FillingRules): Filling {
+  switch (length.kind) {
+    case 'end-token':
+      return new EndTokenFilling(length, rules)
+    case 'search':
+      return new LengthSearchFilling(length, rules)
+    case 'expand-delete':
+      return new ExpandDeleteFilling(length, rules)
+  }
+}
+
+/** @throws {RangeError} when nothing could be filled. */
+export function checkLength(length: Length): void {
+  const counts = slotCounts(length)
+  if (counts.length > 0 && counts.every((count) => count >= 1)) return
+  throw new RangeError('a canvas needs at least one slot')
+}
+
+function slotCounts(length: Length): readonly number[] {
+  switch (length.kind) {
+    case 'end-token':
+      return [length.slots]
+    case 'search':
+      return length.lengths
+    case 'expand-delete':
+      return [length.slots, length.maxSlots]
+  }
+}

@@ -1,0 +1,49 @@
+/** What a session needs to know of its model, and what follows from it for denoising. */
+import type { Length } from '../denoise/length.ts'
+import type { Schedule } from '../denoise/schedule.ts'
+import type { WholeContext } from '../denoise/wholeSurroundings.ts'
+import type { PlanModel } from '../infill/plan.ts'
+
+/** Plain data from the manifest, and the tokenizer's two ways. */
+export interface SessionModel extends PlanModel {
+  readonly name: string
+  readonly decode: (ids: readonly number[]) => string
+  readonly tokenText: (id: number) => string
+  readonly maskId: number
+  readonly endIds: readonly number[]
+  readonly forbiddenIds: readonly number[]
+  readonly lineBreakIds: readonly number[]
+  readonly attention: 'causal-context' | 'bidirectional'
+  /** With bidirectional attention: what is kept of the surroundings between the steps of a request. */
+  readonly whole: Omit<WholeContext, 'kind'>
+  readonly lengthMode: 'end-token' | 'search' | 'expand-delete'
+  readonly expandId: number | undefined // there is one where the length mode needs it
+  readonly canvasSlots: number
+  readonly threshold: number
+  readonly window: number // of the leftmost-first schedule
+}
+
+/** Lengths that are looked at by `search`: past 32 a score says little (CAL's ends at 64, and fails beyond some 16). */
+const searchedLengths = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
+
+/** @param maxTokens at least one. */
+export function lengthOf({ lengthMode, canvasSlots, expandId }: SessionModel, maxTokens: number): Length {
+  switch (lengthMode) {
+    case 'end-token':
+      return { kind: 'end-token', slots: canvasSlots }
+    case 'search':
+      return { kind: 'search', lengths: searchedLengths.filter((slots) => slots <= maxTokens) }
+    case 'expand-delete':
+      return { kind: 'expand-delete', slots: canvasSlots, maxSlots: maxTokens, expandId: expandId! }
+  }
+}
+
+/** Our own model's order is its own; others are filled where they are surest, and what grows one slot at a time. */
+export function scheduleOf({ attention, lengthMode, threshold, window }: SessionModel): Schedule {
+  switch (attention) {
+    case 'causal-context':
+      return { kind: 'leftmost-first', threshold, window }
+    case 'bidirectional':
+      return { kind: 'surest-first', threshold: lengthMode === 'expand-delete' ? 1 : threshold }
+  }
+}
