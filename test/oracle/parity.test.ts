@@ -7,8 +7,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { engineOptions } from '../../server/cli/openRooms.ts'
+import { noClamp } from '../../server/denoise/commitRules.ts'
 import { Denoiser } from '../../server/denoise/denoiser.ts'
-import { noClamp } from '../../server/denoise/leftmostFirst.ts'
 import { type OnnxEngine, openOnnxEngine } from '../../server/engine/onnx/onnxEngine.ts'
 import { floatBundle } from '../../server/model/dequantize.ts'
 import { openBundle } from '../../server/model/openBundle.ts'
@@ -70,12 +70,12 @@ describe('float32 graph', () => {
         {
           prefixIds: one.prefixIds,
           suffixIds: one.suffixIds,
-          context: { prefix: prefix!.id, suffix: suffix!.id },
-          canvasSlots: 16,
+          context: { kind: 'causal', prefix: prefix!.id, suffix: suffix!.id },
+          length: { kind: 'end-token', slots: 16 },
           maxTokens: 16,
           floor: 0,
           maskId: oracle.header.maskId,
-          schedule: { threshold: 0.9, window: 4 },
+          schedule: { kind: 'leftmost-first', threshold: 0.9, window: 4 },
           rules: {
             endIds: new Set([oracle.header.padId, ...oracle.header.lineBreakIds]),
             forbiddenIds: new Set([oracle.header.maskId]),
