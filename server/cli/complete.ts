@@ -3,8 +3,8 @@ import { readFile } from 'node:fs/promises'
 import { messageOf, UserError } from '../base/errors.ts'
 import { resolveModel } from '../model/store.ts'
 import { askedFor, fillGap } from '../session/fillGap.ts'
-import type { Command, Terminal } from './command.ts'
-import { openRooms } from './openRooms.ts'
+import type { Arguments, Command, Terminal } from './command.ts'
+import { defaultRefreshEvery, openRooms, type RoomOptions } from './openRooms.ts'
 import { offsetOf, parsePlace, positionOf } from './place.ts'
 
 const defaultMaxTokens = 64
@@ -18,10 +18,20 @@ export const complete: Command = {
     'The rest of the line is filled, chosen with the code before and after it in sight.',
   options: {
     json: { type: 'boolean', help: 'print one JSON object: text, range (0-based), steps, times' },
-    model: { type: 'string', value: 'DIR', help: 'a model bundle, by folder or name (default: the embedded one)' },
+    model: { type: 'string', value: 'DIR', help: 'a model bundle, by folder or name (default: see "model use")' },
     'max-tokens': { type: 'string', value: 'N', help: `at most N tokens (default ${defaultMaxTokens})` },
     block: { type: 'boolean', help: 'fill as many lines as belong there, not only the rest of the line' },
     'no-cache': { type: 'boolean', help: 'keep nothing that was encoded; the answer is the same' },
+    keep: {
+      type: 'string',
+      value: 'WHAT',
+      help: 'bidirectional models: rows kept between steps, nothing (default), prefix or both; the answer may differ',
+    },
+    'refresh-every': {
+      type: 'string',
+      value: 'K',
+      help: `with --keep: compute all rows again every K steps (default ${defaultRefreshEvery})`,
+    },
   },
   async run(args, terminal) {
     const place = parsePlace(args.positionals[0]!)
@@ -29,7 +39,8 @@ export const complete: Command = {
     const text = await readDocument(place.file, terminal)
     const offset = offsetOf(text, place)
     const began = performance.now()
-    const rooms = await openRooms(await resolveModel(args.text('model')), { cache: !args.flag('no-cache') })
+    const options: RoomOptions = { cache: !args.flag('no-cache'), ...keepOptions(args) }
+    const rooms = await openRooms(await resolveModel(args.text('model')), options)
     const load = performance.now() - began
     try {
       const request = {
@@ -69,6 +80,16 @@ export const complete: Command = {
       await rooms.close()
     }
   },
+}
+
+function keepOptions(args: Arguments): Pick<RoomOptions, 'keep' | 'refreshEvery'> {
+  const keep = args.text('keep') ?? 'nothing'
+  const refreshEvery = args.count('refresh-every', 1)
+  if (keep !== 'nothing' && keep !== 'prefix' && keep !== 'both')
+    throw new UserError(`--keep takes nothing, prefix or both, found "${keep}"`)
+  if (keep === 'nothing' && refreshEvery !== undefined)
+    throw new UserError('--refresh-every says how long kept rows last; it needs --keep prefix or --keep both')
+  return { keep, ...(refreshEvery === undefined ? {} : { refreshEvery }) }
 }
 
 async function readDocument(file: string, terminal: Terminal): Promise<string> {

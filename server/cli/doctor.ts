@@ -13,7 +13,7 @@ export const doctor: Command = {
   positionals: [],
   summary: 'Checks the model and the engine, and times a completion on this machine.',
   options: {
-    model: { type: 'string', value: 'DIR', help: 'a model bundle, by folder or name (default: the embedded one)' },
+    model: { type: 'string', value: 'DIR', help: 'a model bundle, by folder or name (default: see "model use")' },
   },
   async run(args, { out }) {
     const check = async <Result>(what: string, work: () => Promise<[Result, string]>): Promise<Result | undefined> => {

@@ -1,37 +1,26 @@
-/** `lacuna model …`: makes, checks and lists bundles. */
-import { UserError } from '../base/errors.ts'
-import { convertModel } from '../model/convert.ts'
+/** `lacuna model …`: what is installed, and what to do with it. */
+import { join } from 'node:path'
+import { messageOf, UserError } from '../base/errors.ts'
+import { shownBytes, sum } from '../model/downloadAll.ts'
+import { type Manifest, readManifest } from '../model/manifest.ts'
 import { verifyBundle } from '../model/openBundle.ts'
-import { listModels, resolveModel } from '../model/store.ts'
+import {
+  chooseDefault,
+  chosenDefault,
+  defaultModel,
+  installedModel,
+  listModels,
+  removableModel,
+  removeModel,
+  resolveModel,
+} from '../model/store.ts'
 import type { Command } from './command.ts'
-import { progressBar } from './progressBar.ts'
-
-export const modelConvert: Command = {
-  name: 'model convert',
-  positionals: ['DIR'],
-  summary: 'Makes onnx/ and lacuna.json from config.json and *.safetensors of a Hugging Face folder.',
-  options: {
-    out: { type: 'string', value: 'DIR', help: 'where the bundle goes (default: into DIR itself)' },
-    quant: { type: 'string', value: 'KIND', help: 'q4 (default) or f32' },
-  },
-  async run(args, terminal) {
-    const source = args.positionals[0]!
-    const quant = args.text('quant') ?? 'q4'
-    if (quant !== 'q4' && quant !== 'f32') throw new UserError(`--quant is q4 or f32, found "${quant}"`)
-    const out = args.text('out') ?? source
-    const bar = progressBar(terminal.err, 'converting')
-    const report = await convertModel(source, out, { quant }, bar.update).finally(bar.end)
-    const megabytes = (report.bytes / 1e6).toFixed(1)
-    const exact = quant === 'q4' ? `; ${report.exactBlocks} of ${report.blocks} blocks exactly as given` : ''
-    terminal.out(`${out}: ${report.manifest.name}, ${megabytes} MB${exact}\n`)
-    return 0
-  },
-}
+import { confirm } from './confirm.ts'
 
 export const modelVerify: Command = {
   name: 'model verify',
   positionals: ['[MODEL]'],
-  summary: 'Checks size and sha256 of every file of a bundle (default: the embedded one).',
+  summary: 'Checks size and sha256 of every file of a bundle (default: the default model).',
   options: {},
   async run(args, terminal) {
     const dir = await resolveModel(args.positionals[0])
@@ -50,10 +39,110 @@ export const modelVerify: Command = {
 export const modelList: Command = {
   name: 'model list',
   positionals: [],
-  summary: 'Lists the bundles on this machine.',
+  summary: 'Lists the bundles on this machine: name, size, quantisation, licence, folder; * marks the default.',
   options: {},
   async run(_args, terminal) {
-    for (const { name, dir } of await listModels()) terminal.out(`${name}\t${dir}\n`)
+    const models = await listModels()
+    const chosen = await chosenDefault()
+    const standard = models.some(({ name }) => name === chosen) ? chosen : defaultModel
+    for (const { name, dir } of models) {
+      const facts = await readManifest(dir).then(
+        (manifest) => [sizeOf(manifest), quantsOf(manifest), manifest.licence],
+        (error: unknown) => {
+          if (error instanceof UserError) return [`cannot be used: ${messageOf(error)}`]
+          throw error
+        },
+      )
+      terminal.out(`${[`${name === standard ? '*' : ' '} ${name}`, ...facts, dir].join('\t')}\n`)
+    }
     return 0
   },
+}
+
+export const modelShow: Command = {
+  name: 'model show',
+  positionals: ['[MODEL]'],
+  summary: "Shows what a bundle's lacuna.json says of it (default: the default model).",
+  options: { json: { type: 'boolean', help: 'print lacuna.json as it is' } },
+  async run(args, terminal) {
+    const dir = await resolveModel(args.positionals[0])
+    const manifest = await readManifest(dir)
+    if (args.flag('json')) {
+      terminal.out(`${JSON.stringify(manifest, null, 2)}\n`)
+      return 0
+    }
+    for (const [left, right] of factsOf(manifest, dir)) terminal.out(`${left.padEnd(16)}${right}\n`)
+    return 0
+  },
+}
+
+export const modelUse: Command = {
+  name: 'model use',
+  positionals: ['NAME'],
+  summary: 'Makes a model the default, for the server and all commands that are given none.',
+  options: {},
+  async run(args, terminal) {
+    const name = args.positionals[0]!
+    await readManifest((await installedModel(name)).dir) // a damaged one must not become the default
+    await chooseDefault(name)
+    terminal.out(`${name} is the default model now\n`)
+    return 0
+  },
+}
+
+export const modelRemove: Command = {
+  name: 'model remove',
+  positionals: ['NAME'],
+  summary: 'Deletes a model that was added; the embedded one stays.',
+  options: { yes: { type: 'boolean', short: 'y', help: 'do not ask' } },
+  async run(args, terminal) {
+    const name = args.positionals[0]!
+    const { dir } = await removableModel(name)
+    if (!(await confirm(`Delete ${dir}?`, args.flag('yes'), terminal))) {
+      terminal.err('nothing was deleted\n')
+      return 1
+    }
+    await removeModel(name)
+    terminal.out(`${name}: deleted\n`)
+    return 0
+  },
+}
+
+function sizeOf({ files }: Manifest): string {
+  return shownBytes(sum(files))
+}
+
+function quantsOf({ graphs }: Manifest): string {
+  return graphs.map(({ quant }) => quant).join('+')
+}
+
+/** In the order a person asks. */
+function factsOf(manifest: Manifest, dir: string): readonly (readonly [string, string])[] {
+  const { layers, width, heads, kvHeads, headDim, mlp, vocab, canvasSizes, threshold, window, contextBudget } = manifest
+  const ids = (values: readonly number[]) =>
+    values.length > 8 ? `${values.slice(0, 8).join(', ')} and ${values.length - 8} more` : values.join(', ') || 'none'
+  return [
+    ['name', manifest.name],
+    ['folder', dir],
+    ['licence', manifest.licence],
+    ['origin', manifest.origin],
+    ['size', `${sizeOf(manifest)} in ${manifest.files.length} files`],
+    ['graphs', manifest.graphs.map(({ file, quant }) => `${quant} (${join(file)})`).join(', ')],
+    ['family', manifest.family],
+    ['network', `${layers} layers of ${width}, ${heads} heads of ${headDim} over ${kvHeads} key heads, MLP ${mlp}`],
+    ...(manifest.adapter ? [['adapter', `rank ${manifest.adapter.rank}`] as const] : []),
+    ['vocabulary', `${vocab} ids`],
+    ['attention', manifest.attention],
+    ['logits shift', String(manifest.logitsShift)],
+    ['mask id', String(manifest.maskId)],
+    ['end ids', ids(manifest.endIds)],
+    ...(manifest.expandId === undefined ? [] : [['expand id', String(manifest.expandId)] as const]),
+    ['forbidden ids', ids(manifest.forbiddenIds)],
+    ['length mode', manifest.lengthMode],
+    ['canvas sizes', canvasSizes.join(', ')],
+    ['schedule', `threshold ${threshold}, window ${window}`],
+    ['positions', String(manifest.maxPositions)],
+    ['context', `${contextBudget.prefixTokens} tokens before the gap, ${contextBudget.suffixTokens} after`],
+    ['languages', manifest.languages.join(', ') || 'not said'],
+  ]
 }

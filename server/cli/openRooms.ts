@@ -1,8 +1,9 @@
 /** The composition root: opens bundle, tokenizer and engine, and hands a session what it needs. */
 import { systemClock } from '../base/clock.ts'
-import { BundleError } from '../base/errors.ts'
+import { BundleError, UserError } from '../base/errors.ts'
 import { EncodingCache } from '../cache/encodingCache.ts'
 import { Denoiser } from '../denoise/denoiser.ts'
+import type { Keep } from '../denoise/wholeSurroundings.ts'
 import type { Engine } from '../engine/engine.ts'
 import { defaultThreads, openOnnxEngine } from '../engine/onnx/onnxEngine.ts'
 import type { EngineOptions, OpenReport } from '../engine/onnx/protocol.ts'
@@ -10,7 +11,8 @@ import { tokenizeIncrementally } from '../infill/tokenizeIncrementally.ts'
 import type { Manifest } from '../model/manifest.ts'
 import { openBundle } from '../model/openBundle.ts'
 import { readTokenizer, type Tokenizer } from '../model/tokenizer.ts'
-import type { Rooms, SessionModel } from '../session/fillGap.ts'
+import type { Rooms } from '../session/fillGap.ts'
+import type { SessionModel } from '../session/sessionModel.ts'
 
 export interface OpenRooms extends Rooms {
   readonly engine: Engine
@@ -25,23 +27,36 @@ export interface RoomOptions {
   readonly threads?: number
   readonly deterministic?: boolean
   readonly canvasSlots?: number
+  /** Of bidirectional models alone: rows kept between the steps of a request (default: nothing). */
+  readonly keep?: Keep
+  readonly refreshEvery?: number // steps; of no meaning when nothing is kept
 }
 
 /** A row of the default model takes 46 kB: about four windows of prefix, and half a dozen suffixes. */
 const [prefixBytes, suffixBytes] = [96 * 1024 * 1024, 16 * 1024 * 1024]
 /** Slots of a canvas: 8 measured best of 8, 16 and 24 (CHANGELOG). */
 const preferredSlots = 8
+/** Steps between two whole passes when rows are kept. */
+export const defaultRefreshEvery = 4
 
-/** @throws {BundleError} when the bundle cannot be used. */
+/**
+ * @throws {BundleError} when the bundle cannot be used.
+ * @throws {UserError} when rows are to be kept that the model reads exactly, and once, anyway.
+ */
 export async function openRooms(dir: string, options: RoomOptions = { cache: true }): Promise<OpenRooms> {
   const bundle = await openBundle(dir)
-  const { attention, lengthMode } = bundle.manifest
-  if (attention !== 'causal-context' || lengthMode !== 'end-token') {
+  const { attention, lengthMode, expandId, name } = bundle.manifest
+  if (lengthMode === 'expand-delete' && expandId === undefined) {
     throw new BundleError(
-      `${dir}: attention ${attention} with length mode ${lengthMode} cannot be run yet; wanted causal-context with end-token`,
+      `${dir}: lacuna.json: length mode expand-delete needs an expandId, and there is none; run "lacuna model convert" again`,
     )
   }
-  const tokenizer = await readTokenizer(dir) // before the engine, which would have to be closed again
+  if (attention !== 'bidirectional' && (options.keep ?? 'nothing') !== 'nothing') {
+    throw new UserError(
+      `${name} reads what stands around a gap once and exactly; only bidirectional models have a choice of what to keep`,
+    )
+  }
+  const tokenizer = await readTokenizer(dir, bundle.manifest.vocab) // before the engine, which would have to be closed again
   const engine = await openOnnxEngine(engineOptions(bundle.manifest, bundle.graphPath, options))
   const enabled = options.cache
   return {
@@ -49,7 +64,7 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
     dir,
     manifest: bundle.manifest,
     report: engine.report,
-    model: sessionModel(bundle.manifest, tokenizer, options.canvasSlots),
+    model: sessionModel(bundle.manifest, tokenizer, options),
     prefixes: new EncodingCache(engine, { maxBytes: prefixBytes, enabled }),
     suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled }),
     denoiser: new Denoiser(engine),
@@ -63,7 +78,7 @@ export function engineOptions(
   graphPath: string,
   options: Omit<RoomOptions, 'cache'> = {},
 ): EngineOptions {
-  const { layers, kvHeads, headDim, vocab, maskId, logitsShift, adapter } = manifest
+  const { layers, kvHeads, headDim, vocab, maskId, logitsShift, maxPositions, adapter } = manifest
   return {
     graphPath,
     layers,
@@ -71,6 +86,7 @@ export function engineOptions(
     headDim,
     vocab,
     inputIds: Math.max(vocab, maskId + 1),
+    maxPositions,
     logitsShift,
     hasAdapter: adapter !== undefined,
     threads: options.threads ?? defaultThreads(),
@@ -79,7 +95,11 @@ export function engineOptions(
   }
 }
 
-export function sessionModel(manifest: Manifest, tokenizer: Tokenizer, canvasSlots?: number): SessionModel {
+export function sessionModel(
+  manifest: Manifest,
+  tokenizer: Tokenizer,
+  { canvasSlots, keep = 'nothing', refreshEvery = defaultRefreshEvery }: Omit<RoomOptions, 'cache'> = {},
+): SessionModel {
   const {
     name,
     documentStartId,
@@ -88,6 +108,9 @@ export function sessionModel(manifest: Manifest, tokenizer: Tokenizer, canvasSlo
     maskId,
     endIds,
     forbiddenIds,
+    attention,
+    lengthMode,
+    expandId,
     canvasSizes,
     threshold,
     window,
@@ -105,6 +128,10 @@ export function sessionModel(manifest: Manifest, tokenizer: Tokenizer, canvasSlo
     endIds,
     forbiddenIds,
     lineBreakIds: tokenizer.lineBreakIds,
+    attention,
+    whole: { keep, refreshEvery: keep === 'nothing' ? 1 : refreshEvery },
+    lengthMode,
+    expandId,
     canvasSlots: canvasSlots ?? (canvasSizes.includes(preferredSlots) ? preferredSlots : canvasSizes[0]!),
     threshold,
     window,

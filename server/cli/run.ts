@@ -1,14 +1,28 @@
-/** `lacuna`: finds the command, prints its failure as one line. Exit codes: 0 done, 1 failed, 2 bad arguments or files. */
+/**
+ * `lacuna`: finds the command, prints its failure as one line. Exit codes: 0 done, 1 failed, 2 bad arguments or files,
+ * 130 interrupted.
+ */
 import { messageOf, UserError } from '../base/errors.ts'
 import { type Command, runCommand, type Terminal, usageOf } from './command.ts'
 import { complete } from './complete.ts'
 import { doctor } from './doctor.ts'
-import { modelConvert, modelList, modelVerify } from './model.ts'
-
+import { modelList, modelRemove, modelShow, modelUse, modelVerify } from './model.ts'
+import { modelAdd } from './modelAdd.ts'
+import { modelConvert } from './modelConvert.ts'
 import { serve } from './serve.ts'
 import { version } from './version.ts'
 
-const commands: readonly Command[] = [complete, modelConvert, modelVerify, modelList, doctor]
+const commands: readonly Command[] = [
+  complete,
+  modelAdd,
+  modelConvert,
+  modelVerify,
+  modelList,
+  modelShow,
+  modelUse,
+  modelRemove,
+  doctor,
+]
 
 export async function run(argv: readonly string[], terminal: Terminal): Promise<number> {
   try {
