@@ -1,66 +1,107 @@
 /** `lacuna.json`: what no `config.json` says, checked as it is read. */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { BundleError, messageOf } from '../base/errors.ts'
+import { BundleError } from '../base/errors.ts'
+import { printable, readJsonFile } from './readJsonFile.ts'
 
 const count = z.number().int().nonnegative()
-const tokenId = count
+const size = z.number().int().positive()
+const tokenId = count.max(2 ** 31 - 1)
+const tokens = z
+  .number()
+  .int()
+  .min(16)
+  .max(2 ** 24) // of a window; with fewer nothing of the document is left
+const line = z.string().regex(/^\P{Cc}*$/u, 'control characters are not allowed') // it is shown in terminals
 
 const manifestSchema = z.strictObject({
   format: z.literal(1),
-  name: z.string(),
+  name: line.min(1).max(200),
   family: z.enum(['llama', 'qwen2', 'qwen3']),
-  layers: count,
-  width: count,
-  heads: count,
-  kvHeads: count,
-  headDim: count,
-  mlp: count,
-  vocab: count, // columns of the head that are ids, extra ones included
-  ropeTheta: z.number().positive(),
-  normEps: z.number().positive(),
+  layers: size,
+  width: size,
+  heads: size,
+  kvHeads: size,
+  headDim: size,
+  mlp: size,
+  vocab: size.max(2 ** 31), // columns of the head that are ids, extra ones included
+  tiedHead: z.boolean(), // the head is the embedding
   attention: z.enum(['causal-context', 'bidirectional']),
   logitsShift: z.union([z.literal(0), z.literal(1)]),
   maskId: tokenId,
-  endIds: z.array(tokenId),
+  endIds: z.array(tokenId).max(1000),
   expandId: tokenId.optional(),
   forbiddenIds: z.array(tokenId), // never committed, besides the mask
   documentStartId: tokenId.optional(), // stands before the first token of a file
   lengthMode: z.enum(['end-token', 'search', 'expand-delete']),
-  canvasSizes: z.array(count).min(1),
+  canvasSizes: z.array(size.max(4096)).min(1),
   threshold: z.number().min(0).max(1),
   window: count.min(1), // how many slots from the leftmost open one may be committed in one step
   topK: count,
-  maxPositions: count,
-  contextBudget: z.strictObject({ prefixTokens: count, suffixTokens: count }),
-  languages: z.array(z.string()),
-  adapter: z.strictObject({ rank: count, targets: z.array(z.string()) }).optional(),
+  maxPositions: tokens,
+  contextBudget: z.strictObject({ prefixTokens: tokens, suffixTokens: count.max(2 ** 24) }),
+  languages: z.array(line),
+  adapter: z.strictObject({ rank: size, targets: z.array(line) }).optional(),
   graphs: z
-    .array(z.strictObject({ file: z.string(), quant: z.enum(['q4', 'q8', 'f32']), externalData: z.array(z.string()) }))
+    .array(
+      z.strictObject({
+        file: line,
+        quant: z.enum(['q4_1', 'q4', 'q8', 'f32']),
+        externalData: z.array(line),
+      }),
+    )
     .min(1),
-  files: z.array(z.strictObject({ path: z.string(), bytes: count, sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
-  licence: z.string(),
-  origin: z.string(),
+  files: z.array(z.strictObject({ path: line, bytes: count, sha256: z.string().regex(/^[0-9a-f]{64}$/) })),
+  licence: line,
+  origin: line,
 })
 
 export type Manifest = z.infer<typeof manifestSchema>
 
+const factsSchema = manifestSchema.omit({ graphs: true, files: true })
+
 /** @throws {BundleError} when the file is missing, no JSON, or says something a manifest cannot say. */
 export async function readManifest(bundle: string): Promise<Manifest> {
   const path = join(bundle, 'lacuna.json')
-  let data: unknown
-  try {
-    data = JSON.parse(await readFile(path, 'utf8'))
-  } catch (error) {
-    throw new BundleError(
-      `${path}: ${messageOf(error)}; a model bundle has a lacuna.json, made by "lacuna model convert"`,
-    )
-  }
-  const parsed = manifestSchema.safeParse(data)
-  if (parsed.success) return parsed.data
-  const first = parsed.error.issues[0]!
-  throw new BundleError(
-    `${path}: ${first.path.join('.') || 'the file'}: ${first.message}; run "lacuna model convert" again`,
-  )
+  const data = await readJsonFile(path, 'a model bundle has a lacuna.json, made by "lacuna model convert"')
+  const manifest = parsed(manifestSchema, data, path, again)
+  checkFacts(manifest, path, again)
+  const paths = manifest.files.map((file) => file.path)
+  const twice = paths.find((one, i) => paths.indexOf(one) !== i)
+  if (twice !== undefined) throw new BundleError(`${path}: files lists ${twice} twice; ${again}`)
+  return manifest
+}
+
+/**
+ * What must be true of a manifest whatever its files are; also of one that is yet to be written.
+ *
+ * @param where the file that said so.
+ * @param advice what to do.
+ * @throws {BundleError} that names what cannot be.
+ */
+export function checkFacts(facts: Omit<Manifest, 'graphs' | 'files'>, where: string, advice: string): void {
+  const { graphs: _, files: __, ...rest } = facts as Manifest
+  const { vocab, maskId, endIds, expandId, documentStartId, lengthMode } = parsed(factsSchema, rest, where, advice)
+  const wrong = (reason: string) => new BundleError(`${where}: ${reason}; ${advice}`)
+  const special = expandId === undefined ? endIds : [...endIds, expandId]
+  const noColumn = special.find((id) => id >= vocab)
+  if (noColumn !== undefined) throw wrong(`end or expand token ${noColumn} is no column of a head of ${vocab}`)
+  if (special.includes(maskId)) throw wrong(`token ${maskId} is the mask and an end or expand token at once`)
+  if (lengthMode === 'end-token' && endIds.length === 0) throw wrong('length mode end-token without an end token')
+  if (documentStartId !== undefined && documentStartId >= vocab)
+    throw wrong(`the document start is token ${documentStartId}, there are ${vocab}`)
+}
+
+const again = 'run "lacuna model convert" again'
+
+function parsed<Schema extends z.ZodType>(
+  schema: Schema,
+  data: unknown,
+  where: string,
+  advice: string,
+): z.infer<Schema> {
+  const result = schema.safeParse(data)
+  if (result.success) return result.data
+  const { path, message } = result.error.issues[0]!
+  throw new BundleError(`${where}: ${printable(`${path.join('.') || 'the file'}: ${message}`)}; ${advice}`)
 }

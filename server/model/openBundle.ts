@@ -1,7 +1,8 @@
-/** A bundle on disk, checked before anything of it is trusted: manifest, places, sizes and sha256. */
+/** A bundle on disk, checked before anything of it is trusted: manifest, places, sizes, sha256, and the graph itself. */
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, posix } from 'node:path'
 import { BundleError, messageOf } from '../base/errors.ts'
+import { checkGraph, expectGraph } from './checkGraph.ts'
 import { hashFile } from './hashFile.ts'
 import { type Manifest, readManifest } from './manifest.ts'
 
@@ -13,8 +14,8 @@ export interface Bundle {
 }
 
 export interface OpenBundleOptions {
-  /** Default: 4 bits if the bundle has them, else its first graph. */
-  readonly quant?: Manifest['graphs'][number]['quant']
+  /** Default: the fewest bits the bundle has. `q4` is for either kind of 4 bits. */
+  readonly quant?: 'q4' | 'q8' | 'f32'
   /** How the files of the graph and the tokenizer are compared with lacuna.json; 100 MB of sha256 take about 60 ms. */
   readonly check?: 'sizes' | 'sha256' // default sha256
 }
@@ -40,12 +41,27 @@ export async function openBundle(dir: string, options: OpenBundleOptions = {}): 
       `${join(dir, path)}: weights must lie in ${graphDir}/ beside the graph; run "lacuna model convert" again`,
     )
   }
-  for (const file of manifest.files) {
-    const problem = await fileProblem(dir, file, options.check !== 'sizes' && needed.has(file.path) ? 'sha256' : 'size')
+  const refuseDamaged = async (file: Manifest['files'][number], check: 'size' | 'sha256'): Promise<void> => {
+    const problem = await fileProblem(dir, file, check)
     if (problem) throw new BundleError(`${join(dir, file.path)}: ${problem}; run "lacuna model verify"`)
   }
-  return { dir, manifest, graph, graphPath: join(dir, graph.file) }
+  // The weights, which may be endless, are read when the small files have said how many there are.
+  const hashing = options.check === 'sizes' ? 'size' : 'sha256'
+  const weights = new Set(graph.externalData)
+  for (const file of manifest.files) {
+    const small = needed.has(file.path) && !weights.has(file.path)
+    if (small && file.bytes > maxSmallBytes)
+      throw new BundleError(`${join(dir, file.path)}: ${file.bytes} bytes, at most ${maxSmallBytes} are read`)
+    await refuseDamaged(file, small ? hashing : 'size')
+  }
+  const expected = await expectGraph(dir, manifest, graph)
+  for (const file of manifest.files.filter(({ path }) => weights.has(path))) await refuseDamaged(file, hashing)
+  const graphPath = join(dir, graph.file)
+  await checkGraph(graphPath, expected)
+  return { dir, manifest, graph, graphPath }
 }
+
+const maxSmallBytes = 128 * 1024 * 1024 // of the graph, and of what the tokenizer is made from
 
 export interface FileVerdict {
   readonly path: string
@@ -59,8 +75,12 @@ export async function verifyBundle(
   onFile: (verdict: FileVerdict) => void = () => {},
 ): Promise<FileVerdict[]> {
   const verdicts: FileVerdict[] = []
-  for (const file of (await readManifest(dir)).files) {
-    const verdict = { path: file.path, bytes: file.bytes, problem: await fileProblem(dir, file, 'sha256') }
+  const manifest = await readManifest(dir)
+  for (const file of manifest.files) {
+    const graph = manifest.graphs.find((candidate) => candidate.file === file.path)
+    const damage = await fileProblem(dir, file, 'sha256')
+    const problem = damage ?? (graph && (await graphProblem(dir, manifest, graph)))
+    const verdict = { path: file.path, bytes: file.bytes, problem }
     verdicts.push(verdict)
     onFile(verdict)
   }
@@ -68,12 +88,24 @@ export async function verifyBundle(
 }
 
 function chooseGraph(dir: string, { graphs }: Manifest, quant: OpenBundleOptions['quant']): Manifest['graphs'][number] {
-  if (!quant) return graphs.find((graph) => graph.quant === 'q4') ?? graphs[0]!
-  const graph = graphs.find((candidate) => candidate.quant === quant)
-  if (graph) return graph
+  const wanted = quant === undefined ? ['q4_1', 'q4', 'q8', 'f32'] : quant === 'q4' ? ['q4_1', 'q4'] : [quant]
+  for (const kind of wanted) {
+    const graph = graphs.find((candidate) => candidate.quant === kind)
+    if (graph) return graph
+  }
   throw new BundleError(
     `${dir}: no graph in ${quant}, only in ${graphs.map((candidate) => candidate.quant).join(', ')}`,
   )
+}
+
+async function graphProblem(dir: string, manifest: Manifest, graph: Bundle['graph']): Promise<string | undefined> {
+  try {
+    await checkGraph(join(dir, graph.file), await expectGraph(dir, manifest, graph))
+    return undefined
+  } catch (error) {
+    if (error instanceof BundleError) return error.message
+    throw error
+  }
 }
 
 async function fileProblem(

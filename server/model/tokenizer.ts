@@ -3,10 +3,11 @@
  *
  * Documents are tokenized with no added tokens known: text that spells `<|im_start|>` stays text (invariant 9).
  */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Tokenizer as HuggingFaceTokenizer } from '@huggingface/tokenizers'
 import { BundleError, messageOf } from '../base/errors.ts'
+import { checkTokenizer, type TokenizerJson } from './checkTokenizer.ts'
+import { largeJson, printable, readJsonFile } from './readJsonFile.ts'
 
 export interface Tokenizer {
   readonly vocabularySize: number
@@ -20,20 +21,25 @@ export interface Tokenizer {
   readonly lineBreakIds: readonly number[]
 }
 
-/** @throws {BundleError} when `tokenizer.json` is missing or not understood. */
-export async function readTokenizer(bundle: string): Promise<Tokenizer> {
+/**
+ * @param idLimit how many ids the model of the bundle knows.
+ * @throws {BundleError} when `tokenizer.json` is missing, not understood, or of another model.
+ */
+export async function readTokenizer(bundle: string, idLimit?: number): Promise<Tokenizer> {
   const path = join(bundle, 'tokenizer.json')
+  const advice = 'fetch the model again'
+  const json = await readJsonFile(path, advice, largeJson)
   try {
-    return makeTokenizer(JSON.parse(await readFile(path, 'utf8')))
+    const tokenizer = makeTokenizer(checkTokenizer(json, idLimit))
+    const back = tokenizer.decode(tokenizer.encode(probe))
+    if (back !== probe) throw new RangeError(`text comes back changed: ${JSON.stringify(back)}`)
+    return tokenizer
   } catch (error) {
-    throw new BundleError(`${path}: ${messageOf(error)}; fetch the model again`, { cause: error })
+    throw new BundleError(`${path}: ${printable(messageOf(error))}; ${advice}`, { cause: error })
   }
 }
 
-interface TokenizerJson {
-  readonly added_tokens?: readonly { readonly id: number }[]
-  readonly model: { readonly vocab: Record<string, number> }
-}
+const probe = `${Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).join('')}\n\té  if x:\n    y`
 
 export function makeTokenizer(json: TokenizerJson): Tokenizer {
   const library = new HuggingFaceTokenizer({ ...json, added_tokens: [] } as never, {} as never)
