@@ -1,8 +1,11 @@
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    env: { LACUNA_HOME: join(tmpdir(), 'lacuna-test-home') }, // not the models of whoever runs the tests
     
     globalSetup: ['test/build.ts'],
     testTimeout: 60_000,

@@ -1,31 +1,37 @@
 /**
  * A Hugging Face folder becomes a bundle: `config.json` + safetensors in, graph, data files and lacuna.json out.
  *
- * Weights pass through one matrix at a time; nothing here depends on how large the model is. Knows the tensor names of
- * Hugging Face and those of our graph, and which becomes which.
+ * Here is decided what the model is and how it is stored; `sourceUnits.ts` moves the weights, some rows at a time.
  */
 import { stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { BundleError } from '../base/errors.ts'
-import { toHalves } from './float16.ts'
 import { blockSize, groupSize, linearGroups, type ModelShape, topCount } from './graph.ts'
+import { type InfillFacts, infillFacts } from './infillFacts.ts'
 import type { Storage } from './layout.ts'
-import type { Manifest } from './manifest.ts'
-import { bundleShape, type InfillFacts, infillFacts, type ModelConfig, readModelConfig } from './modelConfig.ts'
-import { quantizeQ4, quantizeQ8 } from './quantize.ts'
+import { checkFacts, type Manifest } from './manifest.ts'
+import { bundleShape, type ModelConfig, readModelConfig } from './modelConfig.ts'
+import { quantizeQ4 } from './quantize.ts'
+import { madeTokenizer } from './qwenTokenizer.ts'
 import { openSafetensors, type Safetensors } from './safetensors.ts'
-import { type Progress, type WriteTensor, writeBundle } from './writeBundle.ts'
+import { checkSources, type Sources, sourceUnits } from './sourceUnits.ts'
+import { readSpecialTokens } from './specialTokens.ts'
+import { tensorNames } from './tensorNames.ts'
+import type { Progress, Tally } from './units.ts'
+import { writeBundle } from './writeBundle.ts'
 
 export interface ConvertOptions {
-  readonly quant: Manifest['graphs'][number]['quant']
-  readonly name?: string // of the model; default: of the folder it is written to
-  readonly facts?: Partial<InfillFacts> // what config.json does not say, or says wrongly
+  readonly quant: 'q4' | 'q8' | 'f32'
+  /** Of the model; default: of the folder it is written to. */
+  readonly name?: string
+  /** `owner/name` of the repository it came from, which tells some kinds apart; default: the folder's name. */
+  readonly origin?: string
+  readonly facts?: Partial<InfillFacts> // what the files do not say, or say wrongly
 }
 
-export interface ConvertReport {
+export interface ConvertReport extends Tally {
   readonly manifest: Manifest
-  readonly blocks: number // of 32 weights, embedding included; 0 in float32
-  readonly exactBlocks: number // of these, recovered bit by bit
+  readonly storage: Storage
   readonly bytes: number // of all files of the bundle
 }
 
@@ -39,26 +45,38 @@ export async function convertModel(
   options: ConvertOptions,
   progress?: (progress: Progress) => void,
 ): Promise<ConvertReport> {
-  if (options.quant === 'q8') throw new BundleError('8-bit bundles cannot be written yet; choose q4 or f32')
-  const storage: Storage = options.quant
   const config = await readModelConfig(sourceDir)
-  const facts = infillFacts(config, options.facts)
+  const tokenizer = await madeTokenizer(sourceDir)
+  const tokens = await readSpecialTokens(sourceDir, tokenizer)
+  const facts = infillFacts(config, tokens, options.origin ?? basename(resolve(sourceDir)), {
+    ...(options.origin !== undefined && { origin: options.origin }),
+    ...options.facts,
+  })
   const weights = await openSafetensors(sourceDir, 'model')
   try {
     const adapter = await openAdapter(sourceDir, facts)
     try {
-      const manifest = makeManifest(config, facts, adapter, options.name ?? basename(resolve(outDir)))
+      const tied = await isTied(weights, config)
+      const manifest = makeManifest(config, facts, adapter, tied, options.name ?? basename(resolve(outDir)))
+      checkFacts(manifest, config.path, 'correct it')
       const shape = bundleShape(config, manifest)
+      const storage = await chooseStorage(options.quant, weights, config)
       checkStorable(config, shape, storage)
-      checkTensors(weights, modelTensors(shape, config.tied), `${sourceDir}: model`)
-      if (adapter) checkTensors(adapter, adapterTensors(shape), `${sourceDir}: adapter_model`)
-
-      const counts = { blocks: 0, exactBlocks: 0 }
-      const plan = { sourceDir, outDir, shape, storage, tied: config.tied, manifest }
-      const fill = (write: WriteTensor) =>
-        writeTensors({ weights, adapter, shape, storage, tied: config.tied, counts }, write)
-      const written = await writeBundle(plan, fill, progress)
-      return { manifest: written, ...counts, bytes: written.files.reduce((sum, { bytes }) => sum + bytes, 0) }
+      const sources: Sources = { weights, adapter, shape, storage, naming: config.naming }
+      checkSources(sources, sourceDir)
+      const made = tokenizer && new Map([['tokenizer.json', Buffer.from(JSON.stringify(tokenizer))]])
+      const plan = {
+        sourceDir,
+        outDir,
+        shape,
+        storage,
+        manifest,
+        fingerprint: await fingerprint([...weights.paths, ...(adapter?.paths ?? [])]),
+        ...(made && { madeFiles: made }),
+      }
+      const written = await writeBundle(plan, sourceUnits(sources), progress)
+      const bytes = written.manifest.files.reduce((sum, file) => sum + file.bytes, 0)
+      return { manifest: written.manifest, storage, ...written.tally, bytes }
     } finally {
       await adapter?.close()
     }
@@ -79,10 +97,64 @@ async function openAdapter(dir: string, facts: InfillFacts): Promise<Safetensors
   return undefined
 }
 
+/** Sizes and times of the weights: what a run that goes on must find unchanged. */
+async function fingerprint(paths: readonly string[]): Promise<string> {
+  const found = await Promise.all(
+    paths.map(async (path) => {
+      const { size, mtimeMs } = await stat(path)
+      return [basename(path), size, mtimeMs]
+    }),
+  )
+  return JSON.stringify(found)
+}
+
+/**
+ * The weights have the last word: a model without a head of its own uses the embedding, and a head that is stored is
+ * used (CoDA's config says "tied", its code has a head of its own), unless it is the embedding over again.
+ */
+async function isTied(weights: Safetensors, config: ModelConfig): Promise<boolean> {
+  const { embedding, head } = tensorNames(config.naming)
+  if (!weights.tensors.has(head)) {
+    if (config.saysTied || !weights.tensors.has(embedding)) return config.saysTied
+    throw new BundleError(`${config.path}: the head is not the embedding, but there is no tensor ${head}`)
+  }
+  if (!config.saysTied) return false
+  const [own, other] = [weights.tensors.get(head)!, weights.tensors.get(embedding)]
+  if (own.type !== other?.type || own.bytes !== other.bytes) return false
+  const step = 4 * 1024 * 1024
+  const values = own.dims.reduce((product, dim) => product * dim, 1)
+  for (let at = 0; at < values; at += step) {
+    const count = Math.min(step, values - at)
+    const [a, b] = [await weights.read(head, at, count), await weights.read(embedding, at, count)]
+    if (a.some((value, i) => value !== b[i])) return false
+  }
+  return true
+}
+
+const probedWeights = 32 * 1024
+
+/** Weights that were published as Q4_1 blocks (a probe of the first matrix tells) are kept as they are. */
+async function chooseStorage(
+  quant: ConvertOptions['quant'],
+  weights: Safetensors,
+  { naming }: ModelConfig,
+): Promise<Storage> {
+  if (quant !== 'q4') return quant
+  const { prefix, groups } = tensorNames(naming).layer(0)
+  const name = `${prefix}.${groups.qkv[0]}.weight`
+  const size = weights.tensors.get(name)?.dims.reduce((product, dim) => product * dim, 1) ?? 0
+  const count = Math.floor(Math.min(size, probedWeights) / blockSize) * blockSize
+  if (count === 0) return 'q4'
+  const probe = await weights.read(name, 0, count)
+  if (!probe.every(Number.isFinite)) return 'q4' // refused later, with its name
+  return quantizeQ4(probe).exactBlocks * blockSize === count ? 'q4_1' : 'q4'
+}
+
 function makeManifest(
   config: ModelConfig,
   facts: InfillFacts,
   adapter: Safetensors | undefined,
+  tiedHead: boolean,
   name: string,
 ): Omit<Manifest, 'graphs' | 'files'> {
   const rowsOf = (tensor: string): number => adapter?.tensors.get(tensor)?.dims[0] ?? 0
@@ -96,12 +168,21 @@ function makeManifest(
   if (facts.expand_token_id !== undefined) known('the expand token', facts.expand_token_id, vocab, 'head')
   if (facts.document_start_id !== undefined)
     known('the document start', facts.document_start_id, config.shape.vocab, 'embedding')
+  if (facts.length_mode === 'expand-delete' && facts.expand_token_id === undefined)
+    throw new BundleError(`${config.path}: length mode expand-delete needs an expand token; name another --length-mode`)
+  const { layers, width, heads, kvHeads, headDim, mlp } = config.shape
   return {
     format: 1,
     name,
     family: config.family,
-    ...config.shape,
+    layers,
+    width,
+    heads,
+    kvHeads,
+    headDim,
+    mlp,
     vocab,
+    tiedHead,
     attention: facts.attention,
     logitsShift: facts.logits_shift,
     maskId: facts.mask_token_id,
@@ -125,158 +206,11 @@ function makeManifest(
 
 function checkStorable(config: ModelConfig, shape: ModelShape, storage: Storage): void {
   if (storage === 'f32') return
-  if (!config.tied)
-    throw new BundleError(`${config.path}: the head is not tied to the embedding; that is stored in f32 only so far`)
   const uneven = linearGroups
     .map(({ name }) => groupSize(shape, name).columns)
     .find((columns) => columns % blockSize !== 0)
   if (uneven)
-    throw new BundleError(`${config.path}: rows of ${uneven} weights are no whole blocks of ${blockSize}; use f32`)
-}
-
-/** What is read from `model*.safetensors`, by its name there. */
-function modelTensors(shape: ModelShape, tied: boolean): Map<string, readonly number[]> {
-  const { layers, width, vocab } = shape
-  const tensors = new Map<string, readonly number[]>([
-    ['model.embed_tokens.weight', [vocab, width]],
-    ['model.norm.weight', [width]],
-  ])
-  if (!tied) tensors.set('lm_head.weight', [vocab, width])
-  for (let layer = 0; layer < layers; layer++) {
-    tensors.set(`model.layers.${layer}.input_layernorm.weight`, [width])
-    tensors.set(`model.layers.${layer}.post_attention_layernorm.weight`, [width])
-    for (const { name, parts } of linearGroups) {
-      const { rows, columns } = groupSize(shape, name)
-      parts.forEach((part, i) => void tensors.set(`model.layers.${layer}.${part}.weight`, [rows[i]!, columns]))
-    }
-  }
-  return tensors
-}
-
-function adapterTensors(shape: ModelShape): Map<string, readonly number[]> {
-  const { layers, width, extraIds, extraHeadRows, adapterRank } = shape
-  const tensors = new Map<string, readonly number[]>()
-  if (extraIds) tensors.set('model.embed_tokens.extra.weight', [extraIds, width])
-  if (extraHeadRows) tensors.set('lm_head.extra.weight', [extraHeadRows, width])
-  for (let layer = 0; adapterRank && layer < layers; layer++) {
-    for (const { name, parts } of linearGroups) {
-      const { rows, columns } = groupSize(shape, name)
-      parts.forEach((part, i) => {
-        tensors.set(`model.layers.${layer}.${part}.lora_A.weight`, [adapterRank, columns])
-        tensors.set(`model.layers.${layer}.${part}.lora_B.weight`, [rows[i]!, adapterRank])
-      })
-    }
-  }
-  return tensors
-}
-
-/** A tensor left over is an error too: a bias or a q/k norm dropped in silence would make another model. */
-function checkTensors(found: Safetensors, wanted: ReadonlyMap<string, readonly number[]>, where: string): void {
-  for (const [name, dims] of wanted) {
-    const actual = found.tensors.get(name)?.dims
-    if (actual?.join() !== dims.join()) {
-      throw new BundleError(`${where}: tensor ${name}: wanted [${dims}], found ${actual ? `[${actual}]` : 'none'}`)
-    }
-  }
-  for (const name of found.tensors.keys()) {
-    const derived = name.endsWith('.rotary_emb.inv_freq') || name === 'lm_head.weight'
-    if (!wanted.has(name) && !derived)
-      throw new BundleError(`${where}: tensor ${name} has no place in the graph; this model cannot be converted yet`)
-  }
-}
-
-interface Source {
-  readonly weights: Safetensors
-  readonly adapter: Safetensors | undefined
-  readonly shape: ModelShape
-  readonly storage: Storage
-  readonly tied: boolean
-  readonly counts: { blocks: number; exactBlocks: number }
-}
-
-/** All tensors, in the order of `layoutBundle`. */
-async function writeTensors(
-  { weights, adapter, shape, storage, tied, counts }: Source,
-  write: WriteTensor,
-): Promise<void> {
-  const { layers, extraIds, extraHeadRows, adapterRank } = shape
-  const count = ({ exactBlocks, scales }: { exactBlocks: number; scales: Uint16Array }): void => {
-    counts.blocks += scales.length
-    counts.exactBlocks += exactBlocks
-  }
-  const small = async (name: string, source: string): Promise<void> => {
-    const values = await adapter!.read(source)
-    const halves = toHalves(values)
-    if (halves.some((half) => (half & 0x7c00) === 0x7c00))
-      throw new BundleError(`tensor ${source} does not fit into half precision`)
-    await write(name, storage === 'f32' ? values : halves)
-  }
-
-  for (let layer = 0; layer < layers; layer++) {
-    const source = `model.layers.${layer}`
-    for (const norm of ['input_layernorm', 'post_attention_layernorm']) {
-      await write(`layers.${layer}.${norm}.weight`, await weights.read(`${source}.${norm}.weight`))
-    }
-    for (const { name, parts } of linearGroups) {
-      const matrix = await stacked(
-        weights,
-        parts.map((part) => `${source}.${part}.weight`),
-      )
-      const to = `layers.${layer}.${name}`
-      if (storage === 'f32') {
-        await write(`${to}.weight`, matrix)
-        continue
-      }
-      const blocks = naming(`${source}.${name}`, () => quantizeQ4(matrix))
-      count(blocks)
-      await write(`${to}.quants`, blocks.quants)
-      await write(`${to}.scales`, blocks.scales)
-      await write(`${to}.minimums`, blocks.minimums)
-    }
-  }
-  await write('norm.weight', await weights.read('model.norm.weight'))
-
-  const embedding = await weights.read('model.embed_tokens.weight')
-  if (storage === 'f32') await write('embedding.weight', embedding)
-  else {
-    const blocks = naming('model.embed_tokens', () => quantizeQ8(embedding))
-    count(blocks)
-    await write('embedding.quants', blocks.quants)
-    await write('embedding.scales', blocks.scales)
-  }
-  if (!tied) await write('head.weight', await weights.read('lm_head.weight'))
-
-  if (extraIds) await small('embedding.extra', 'model.embed_tokens.extra.weight')
-  if (extraHeadRows) await small('head.extra', 'lm_head.extra.weight')
-  for (let layer = 0; adapterRank && layer < layers; layer++) {
-    for (const { name, parts } of linearGroups) {
-      for (const [i, part] of parts.entries()) {
-        for (const factor of ['lora_A', 'lora_B']) {
-          await small(`layers.${layer}.${name}.${i}.${factor}`, `model.layers.${layer}.${part}.${factor}.weight`)
-        }
-      }
-    }
-  }
-}
-
-/** Matrices of the same width, one below the other. */
-async function stacked(weights: Safetensors, names: readonly string[]): Promise<Float32Array> {
-  if (names.length === 1) return weights.read(names[0]!)
-  const counts = names.map((name) => weights.tensors.get(name)!.dims.reduce((product, dim) => product * dim, 1))
-  const matrix = new Float32Array(counts.reduce((sum, n) => sum + n, 0))
-  let at = 0
-  for (const [i, name] of names.entries()) {
-    matrix.set(await weights.read(name), at)
-    at += counts[i]!
-  }
-  return matrix
-}
-
-function naming<T>(tensor: string, quantize: () => T): T {
-  try {
-    return quantize()
-  } catch (error) {
-    if (!(error instanceof RangeError)) throw error
-    throw new BundleError(`tensor ${tensor}: ${error.message}`, { cause: error })
-  }
+    throw new BundleError(
+      `${config.path}: rows of ${uneven} weights are no whole blocks of ${blockSize}; use --quant f32`,
+    )
 }

@@ -1,5 +1,5 @@
 /**
- * The float32 numbers that a 4-bit bundle stands for, as a bundle of its own: what the quantised product is compared
+ * The float32 numbers that a bundle of 4 or 8 bits stands for, as a bundle of its own: what the quantised product is compared
  * with, made from nothing but the shipped files.
  */
 import { type FileHandle, open } from 'node:fs/promises'
@@ -10,8 +10,10 @@ import { layoutBundle } from './layout.ts'
 import { bundleShape, readModelConfig } from './modelConfig.ts'
 import { openBundle } from './openBundle.ts'
 import { dequantizeQ4, dequantizeQ8 } from './quantize.ts'
+import { dequantizeZeroPoints } from './quantizeZeroPoints.ts'
 import { readExactly } from './safetensors.ts'
-import { type Progress, writeBundle } from './writeBundle.ts'
+import { noTally, type Progress, type Unit } from './units.ts'
+import { writeBundle } from './writeBundle.ts'
 
 /** @throws {BundleError} when `dir` is no intact bundle with a 4-bit graph. */
 export async function floatBundle(dir: string, outDir: string, progress?: (progress: Progress) => void): Promise<void> {
@@ -19,8 +21,9 @@ export async function floatBundle(dir: string, outDir: string, progress?: (progr
   const config = await readModelConfig(dir)
   const { graphs: _, files, ...manifest } = bundle.manifest
   const shape = bundleShape(config, manifest)
-  const stored = layoutBundle(shape, 'q4', config.tied)
-  const wanted = layoutBundle(shape, 'f32', config.tied)
+  const { quant } = bundle.graph
+  const stored = layoutBundle(shape, quant)
+  const wanted = layoutBundle(shape, 'f32')
   for (const { name, bytes } of stored.files) {
     const path = `onnx/${name}`
     if (files.find((file) => file.path === path)?.bytes === bytes) continue
@@ -43,17 +46,24 @@ export async function floatBundle(dir: string, outDir: string, progress?: (progr
       if (own) return new Float32Array((await bytesOf(name)).buffer)
       const stem = name.replace(/\.weight$/, '')
       const blocks = { quants: await bytesOf(`${stem}.quants`), scales: await halvesOf(`${stem}.scales`) }
-      if (stem === 'embedding') return dequantizeQ8(blocks)
-      return dequantizeQ4({ ...blocks, minimums: await halvesOf(`${stem}.minimums`) })
+      if (stored.tensors.has(`${stem}.minimums`))
+        return dequantizeQ4({ ...blocks, minimums: await halvesOf(`${stem}.minimums`) })
+      if (!stored.tensors.has(`${stem}.zeros`)) return dequantizeQ8(blocks)
+      const columns = wanted.tensors.get(name)!.dims[1]!
+      return dequantizeZeroPoints({ ...blocks, zeros: await bytesOf(`${stem}.zeros`) }, columns)
     }
-    const plan = { sourceDir: dir, outDir, shape, storage: 'f32', tied: config.tied, manifest } as const
-    await writeBundle(
-      plan,
-      async (write) => {
-        for (const name of wanted.tensors.keys()) await write(name, await floatsOf(name))
-      },
-      progress,
+    const plan = { sourceDir: dir, outDir, shape, storage: 'f32', manifest, fingerprint: bundle.graph.file } as const
+    const units = [...wanted.tensors.keys()].map(
+      (name): Unit => ({
+        name,
+        tensors: [name],
+        async fill(write) {
+          await write(name, await floatsOf(name))
+          return noTally
+        },
+      }),
     )
+    await writeBundle(plan, units, progress)
   } finally {
     for (const handle of handles.values()) await handle.close()
   }

@@ -1,11 +1,13 @@
 /**
- * The network as an ONNX graph: one builder for the Llama block with an optional denoising adapter.
+ * The network as an ONNX graph: one builder for the block of Llama, Qwen2 (biases) and Qwen3 (query and key norms), with
+ * an optional denoising adapter.
  *
  * Contract (`ARCHITECTURE.md`, "The graph"): keys are cached before rotation, who may look at whom is the caller's
  * `attention_bias`, the vocabulary head runs on asked rows only, and softmax, top-k and entropy stay inside. Row `q`
  * scores whatever the model was trained to score there: the shift is the engine's business.
  */
 import { GraphBuilder, type StoredTensor } from './onnxProto.ts'
+import { type Rope, ropeOf } from './rope.ts'
 
 /** Sizes of a decoder block, as `config.json` gives them. */
 export interface ModelShape {
@@ -18,8 +20,11 @@ export interface ModelShape {
   readonly vocab: number // rows of the embedding
   readonly extraIds: number // ids vocab … vocab+extraIds-1 have an embedding of their own, in the adapter
   readonly extraHeadRows: number // the first of them have a column in the head
-  readonly ropeTheta: number
+  readonly rope: Rope
   readonly normEps: number
+  readonly queryKeyNorm: boolean // RMSNorm of each head's query and key, before rotation
+  readonly biases: readonly LinearGroup[] // groups whose every part adds one
+  readonly tiedHead: boolean // the head is the embedding
   readonly adapterRank: number // 0 without an adapter
 }
 
@@ -55,8 +60,8 @@ export function groupSize(shape: ModelShape, group: LinearGroup): { rows: readon
 
 /**
  * Bytes of `model_*.onnx`. Which operators serve a matrix follows from how it is stored: `X.weight` float32 is a plain
- * product; `X.quants`, `X.scales`, `X.minimums` are Q4_1 blocks (value = scale · q + minimum, q 0…15); for the
- * embedding `quants`, `scales` are Q8_0 blocks (value = scale · (q − 128)).
+ * product; `X.quants`, `X.scales` are blocks of 32 with value scale · (q − 128), q 0…255; with `X.zeros`, scale · (q −
+ * zero), q and zero 0…15; with `X.minimums`, scale · q + minimum, q 0…15 (Q4_1).
  *
  * @throws {Error} when a tensor the shape calls for is not among the stored ones.
  */
@@ -70,11 +75,17 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
     declared.add(name)
     return name
   }
-  const asFloat = (name: string): string =>
-    stored.get(name)?.type === 'float32' ? weight(name) : g.op('Cast', [weight(name)], { to: { int: 1 } })
+  const floats = new Map<string, string>()
+  const asFloat = (name: string): string => {
+    if (stored.get(name)?.type === 'float32') return weight(name)
+    const value = floats.get(name) ?? g.op('Cast', [weight(name)], { to: { int: 1 } })
+    floats.set(name, value)
+    return value
+  }
   const transposed = (value: string): string => g.op('Transpose', [value], { perm: { ints: [1, 0] } })
 
   const { layers, width, heads, kvHeads, headDim, mlp, vocab, extraIds, extraHeadRows, adapterRank } = shape
+  const { queryKeyNorm, biases, tiedHead } = shape
   const columnCount = vocab + extraHeadRows
   const ids = g.input({ name: 'input_ids', type: 'int64', dims: ['B', 'Q'] })
   const positions = g.input({ name: 'position_ids', type: 'int64', dims: ['B', 'Q'] })
@@ -98,7 +109,7 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
     const { rows: partRows, columns } = groupSize(shape, group)
     const name = `layers.${layer}.${group}`
     const outWidth = partRows.reduce((sum, n) => sum + n, 0)
-    const quantised = stored.has(`${name}.quants`)
+    const owes = stored.has(`${name}.minimums`)
     const [left, right]: [string[], string[]] = [[], []] // factors of all that is added to the quantised product
     if (gate) {
       partRows.forEach((rowCount, part) => {
@@ -108,26 +119,34 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
         right.push(g.op('Pad', [b, g.int64([0, before, 0, outWidth - before - rowCount])]))
       })
     }
-    let y: string
-    if (quantised) {
-      const scales = asFloat(`${name}.scales`) // [outWidth, blocks]
-      y = g.contrib('MatMulNBits', [x, weight(`${name}.quants`), scales], {
-        K: { int: columns },
-        N: { int: outWidth },
-        bits: { int: 4 },
-        block_size: { int: blockSize },
-        accuracy_level: { int: 4 },
-      })
+    let y = product(x, name, columns, outWidth)
+    if (biases.includes(group)) y = g.op('Add', [y, weight(`${name}.bias`)])
+    if (owes) {
       // MatMulNBits takes zero point 8, so each block still owes (minimum + 8·scale) times the sum of its x.
       left.push(blockSums(columns))
-      right.push(transposed(g.op('Add', [asFloat(`${name}.minimums`), g.op('Mul', [scales, g.float32([8])])])))
-    } else {
-      y = g.op('MatMul', [x, transposed(weight(`${name}.weight`))])
+      right.push(
+        transposed(
+          g.op('Add', [asFloat(`${name}.minimums`), g.op('Mul', [asFloat(`${name}.scales`), g.float32([8])])]),
+        ),
+      )
     }
     if (left.length === 0) return y
     let low = g.op('MatMul', [x, concat(left, 1)])
-    if (gate) low = g.op('Mul', [low, gates(partRows.length * adapterRank, quantised ? columns / blockSize : 0)])
+    if (gate) low = g.op('Mul', [low, gates(partRows.length * adapterRank, owes ? columns / blockSize : 0)])
     return g.op('Gemm', [low, concat(right, 0), y])
+  }
+  /** `x [..., columns]` times a stored matrix `[outWidth, columns]`, transposed. */
+  const product = (x: string, name: string, columns: number, outWidth: number): string => {
+    if (!stored.has(`${name}.quants`)) return g.op('MatMul', [x, transposed(weight(`${name}.weight`))])
+    const inputs = [x, weight(`${name}.quants`), asFloat(`${name}.scales`)]
+    if (stored.has(`${name}.zeros`)) inputs.push(weight(`${name}.zeros`))
+    return g.contrib('MatMulNBits', inputs, {
+      K: { int: columns },
+      N: { int: outWidth },
+      bits: { int: stored.get(`${name}.quants`)!.dims.at(-1) === blockSize ? 8 : 4 },
+      block_size: { int: blockSize },
+      accuracy_level: { int: 4 },
+    })
   }
   const concat = (values: readonly string[], axis: number): string =>
     values.length > 1 ? g.op('Concat', values, { axis: { int: axis } }) : values[0]!
@@ -145,20 +164,17 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
     return g.op('Pad', [open, g.int64([0, 0, 0, always]), g.float32([1])])
   })
 
-  const inverseFrequencies = Array.from({ length: headDim / 2 }, (_, i) =>
-    Math.fround(Math.fround(shape.ropeTheta) ** -Math.fround((2 * i) / headDim)),
-  )
+  const { inverseFrequencies, amplitude } = ropeOf(shape.rope, headDim)
   const rotation = (of: string): { cos: string; sin: string } => {
     const column = g.op('Unsqueeze', [g.op('Cast', [of], { to: { int: 1 } }), g.int64([-1])])
     const angle = g.op('Mul', [column, g.float32(inverseFrequencies, [headDim / 2])]) // [B, T, headDim/2]
     return { cos: g.op('Cos', [angle]), sin: g.op('Sin', [angle]) }
   }
   const here = rotation(positions)
-  // Scores are divided by √headDim: done on the rotation of the query, which is small, once a pass.
-  const hereScaled = {
-    cos: g.op('Mul', [here.cos, g.float32([headDim ** -0.5])]),
-    sin: g.op('Mul', [here.sin, g.float32([headDim ** -0.5])]),
-  }
+  // Scores are divided by √headDim, and some scalings of RoPE enlarge both query and key: done on the rotation of the
+  // query, which is small, once a pass.
+  const scale = g.float32([amplitude ** 2 * headDim ** -0.5])
+  const hereScaled = { cos: g.op('Mul', [here.cos, scale]), sin: g.op('Mul', [here.sin, scale]) }
   const everywhere = rotation(g.op('Concat', [pastPositions, positions], { axis: { int: 1 } }))
   const rotate = (x: string, { cos, sin }: { cos: string; sin: string }): string =>
     g.op('RotaryEmbedding', [x, cos, sin])
@@ -182,7 +198,8 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
     const [q, k, v] = g.ops('Split', [linear(h, layer, 'qkv'), g.int64([...groupSize(shape, 'qkv').rows])], 3, {
       axis: { int: -1 },
     }) as [string, string, string]
-    const newKey = splitHeads(k, kvHeads)
+    const normed = (x: string, name: string): string => (queryKeyNorm ? norm(x, `layers.${layer}.${name}`) : x) // over headDim, the last axis
+    const newKey = normed(splitHeads(k, kvHeads), 'key_norm')
     const newValue = splitHeads(v, kvHeads)
     const past = { type: 'float32', dims: ['B', kvHeads, 'P', headDim] } as const
     const pastKey = g.input({ name: `past.${layer}.key`, ...past })
@@ -193,7 +210,7 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
     const keys = rotate(g.op('Concat', [pastKey, newKey], { axis: { int: 2 } }), everywhere)
     const values = g.op('Concat', [pastValue, newValue], { axis: { int: 2 } })
     // Heads that share a key are rows of one product: [B, kvHeads, groups·Q, headDim].
-    const query = g.op('Reshape', [rotate(splitHeads(q, heads), hereScaled), queryShape])
+    const query = g.op('Reshape', [rotate(normed(splitHeads(q, heads), 'query_norm'), hereScaled), queryShape])
     const scores = g.op('MatMul', [query, g.op('Transpose', [keys], { perm: { ints: [0, 1, 3, 2] } })])
     const attended = g.op('MatMul', [
       g.op('Softmax', [g.op('Add', [scores, groupBias])], { axis: { int: -1 } }),
@@ -244,21 +261,7 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
     ])
     const byBatch = g.op('Reshape', [x, g.op('Concat', [batchShape, g.int64([width])], { axis: { int: 0 } })])
     const asked = norm(g.op('GatherElements', [byBatch, index], { axis: { int: 1 } }), 'norm') // [B, R, width]
-    let logits: string
-    if (stored.has('embedding.quants')) {
-      logits = g.contrib('MatMulNBits', [asked, weight('embedding.quants'), asFloat('embedding.scales')], {
-        K: { int: width },
-        N: { int: vocab },
-        bits: { int: 8 },
-        block_size: { int: blockSize },
-        accuracy_level: { int: 4 },
-      })
-    } else {
-      logits = g.op('MatMul', [
-        asked,
-        transposed(weight(stored.has('head.weight') ? 'head.weight' : 'embedding.weight')),
-      ])
-    }
+    let logits = product(asked, tiedHead ? 'embedding' : 'head', width, vocab)
     if (extraHeadRows) {
       logits = g.op('Concat', [logits, g.op('MatMul', [asked, transposed(asFloat('head.extra'))])], {
         axis: { int: -1 },

@@ -5,8 +5,11 @@
 import { blockSize, groupSize, linearGroups, type ModelShape } from './graph.ts'
 import type { ElementType, StoredTensor } from './onnxProto.ts'
 
-/** How linears and embedding are stored; the other weights are float16 beside blocks and float32 in a float bundle. */
-export type Storage = 'q4' | 'f32'
+/**
+ * How linears are stored: `q4_1` is for weights that were published in such blocks, exactly; `q4` for all others. With
+ * blocks, embedding and head have 8 bits, and an adapter is float16.
+ */
+export type Storage = 'q4_1' | 'q4' | 'q8' | 'f32'
 
 export interface BundleLayout {
   readonly graphFile: string // in `onnx/`
@@ -16,8 +19,8 @@ export interface BundleLayout {
 
 const alignment = 64 // bytes
 
-/** Three data files, none of which grows past 95 MB for the default model: linears and norms, embedding, adapter. */
-export function layoutBundle(shape: ModelShape, storage: Storage, tied: boolean): BundleLayout {
+/** Three data files, none of which grows past 95 MB for the default model: linears and norms, embedding and head, adapter. */
+export function layoutBundle(shape: ModelShape, storage: Storage): BundleLayout {
   const graphFile = graphFiles[storage]
   const tensors = new Map<string, StoredTensor>()
   const files: { name: string; bytes: number }[] = []
@@ -35,33 +38,39 @@ export function layoutBundle(shape: ModelShape, storage: Storage, tied: boolean)
     file.bytes = offset
   }
 
-  const { layers, width, vocab, extraIds, extraHeadRows, adapterRank } = shape
+  const { layers, width, headDim, vocab, extraIds, extraHeadRows, adapterRank } = shape
+  const { queryKeyNorm, biases, tiedHead } = shape
   const half = storage === 'f32' ? 'float32' : 'float16'
+  const blocks = (name: string, bits: 4 | 8, rowCount: number, columns: number): void => {
+    put(`${name}.quants`, 'uint8', [rowCount, columns / blockSize, (blockSize * bits) / 8])
+    put(`${name}.scales`, 'float16', [rowCount, columns / blockSize])
+  }
   openFile()
   for (let layer = 0; layer < layers; layer++) {
     const at = `layers.${layer}`
     put(`${at}.input_layernorm.weight`, 'float32', [width])
     put(`${at}.post_attention_layernorm.weight`, 'float32', [width])
+    if (queryKeyNorm) {
+      put(`${at}.query_norm.weight`, 'float32', [headDim])
+      put(`${at}.key_norm.weight`, 'float32', [headDim])
+    }
     for (const { name } of linearGroups) {
       const { rows, columns } = groupSize(shape, name)
       const rowCount = rows.reduce((sum, count) => sum + count, 0)
+      if (biases.includes(name)) put(`${at}.${name}.bias`, 'float32', [rowCount])
       if (storage === 'f32') put(`${at}.${name}.weight`, 'float32', [rowCount, columns])
-      else {
-        put(`${at}.${name}.quants`, 'uint8', [rowCount, columns / blockSize, blockSize / 2])
-        put(`${at}.${name}.scales`, 'float16', [rowCount, columns / blockSize])
-        put(`${at}.${name}.minimums`, 'float16', [rowCount, columns / blockSize])
-      }
+      else blocks(`${at}.${name}`, storage === 'q8' ? 8 : 4, rowCount, columns)
+      if (storage === 'q4_1') put(`${at}.${name}.minimums`, 'float16', [rowCount, columns / blockSize])
+      if (storage === 'q4') put(`${at}.${name}.zeros`, 'uint8', [rowCount, Math.ceil(columns / blockSize / 2)])
     }
   }
   put('norm.weight', 'float32', [width])
 
   openFile()
-  if (storage === 'f32') put('embedding.weight', 'float32', [vocab, width])
-  else {
-    put('embedding.quants', 'uint8', [vocab, width / blockSize, blockSize])
-    put('embedding.scales', 'float16', [vocab, width / blockSize])
+  for (const name of tiedHead ? ['embedding'] : ['embedding', 'head']) {
+    if (storage === 'f32') put(`${name}.weight`, 'float32', [vocab, width])
+    else blocks(name, 8, vocab, width)
   }
-  if (!tied) put('head.weight', 'float32', [vocab, width])
 
   if (!extraIds && !adapterRank) return { graphFile, tensors, files }
   openFile()
@@ -79,6 +88,11 @@ export function layoutBundle(shape: ModelShape, storage: Storage, tied: boolean)
   return { graphFile, tensors, files }
 }
 
-const graphFiles: Record<Storage, string> = { q4: 'model_q4.onnx', f32: 'model.onnx' }
+const graphFiles: Record<Storage, string> = {
+  q4_1: 'model_q4.onnx',
+  q4: 'model_q4.onnx',
+  q8: 'model_quantized.onnx',
+  f32: 'model.onnx',
+}
 
 const elementBytes: Record<ElementType, number> = { float32: 4, float16: 2, uint8: 1, int64: 8, bool: 1 }

@@ -1,74 +1,108 @@
 /**
- * `config.json` of a Hugging Face folder: the sizes of the network, and the facts about infilling under its key
- * `infill`. What it does not say is asked for, never guessed.
+ * `config.json` of a Hugging Face folder: the sizes of the network. Three families of blocks are understood; which model
+ * types belong to them, and under which names, is here and in `tensorNames.ts` alone.
  */
-import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { z } from 'zod'
-import { BundleError, messageOf } from '../base/errors.ts'
-import type { ModelShape } from './graph.ts'
+import { BundleError } from '../base/errors.ts'
+import type { LinearGroup, ModelShape } from './graph.ts'
 import type { Manifest } from './manifest.ts'
+import { largeJson, readJsonFile } from './readJsonFile.ts'
+import type { Rope, RopeScaling } from './rope.ts'
 
 export interface ModelConfig {
   readonly path: string
+  readonly modelType: string
   readonly family: Manifest['family']
+  readonly naming: Naming
   readonly maxPositions: number
-  readonly tied: boolean // the head is the embedding
-  readonly shape: Omit<ModelShape, 'extraIds' | 'extraHeadRows' | 'adapterRank'>
-  readonly infill: unknown
+  readonly saysTied: boolean // that the head is the embedding; the weights have the last word
+  readonly shape: Omit<ModelShape, 'extraIds' | 'extraHeadRows' | 'adapterRank' | 'tiedHead'>
+  readonly data: Readonly<Record<string, unknown>> // all of config.json
 }
 
-const size = z.number().int().positive()
+/** How the tensors of a model are called: as transformers calls them, or as LLaDA's own code does. */
+export type Naming = 'transformers' | 'llada'
+
+interface ModelType {
+  readonly family: Manifest['family']
+  readonly naming?: Naming
+}
+
+const modelTypes: Readonly<Record<string, ModelType>> = {
+  llama: { family: 'llama' },
+  'a2d-llama': { family: 'llama' },
+  llada: { family: 'llama', naming: 'llada' },
+  qwen2: { family: 'qwen2' },
+  'a2d-qwen2': { family: 'qwen2' },
+  Dream: { family: 'qwen2' },
+  qwen3: { family: 'qwen3' },
+  'a2d-qwen3': { family: 'qwen3' },
+  CoDA: { family: 'qwen3' },
+}
+
+const blockCausal = 'it is block-causal: earlier blocks cannot see the code after the cursor'
+const refusedTypes: Readonly<Record<string, string>> = {
+  sdar: blockCausal,
+  sdar_moe: blockCausal,
+  llada2_moe: blockCausal,
+  fast_dllm: blockCausal,
+  Fast_dLLM_Qwen: blockCausal,
+  stable_diffcoder: blockCausal,
+  diffusion_gemma: 'it is a uniform-state model: there is no mask token, and it sees the left side only',
+}
+
+const size = z
+  .number()
+  .int()
+  .positive()
+  .max(2 ** 31)
+const small = z.number().int().positive().max(100_000)
 
 const configSchema = z.object({
-  model_type: z.string(),
-  hidden_size: size,
+  hidden_size: small,
   intermediate_size: size,
-  num_attention_heads: size,
-  num_hidden_layers: size,
-  num_key_value_heads: size.nullish(),
-  head_dim: size.nullish(),
+  num_attention_heads: small,
+  num_hidden_layers: z.number().int().positive().max(1000),
+  num_key_value_heads: small.nullish(),
+  head_dim: small.nullish(),
   vocab_size: size,
   max_position_embeddings: size,
   rms_norm_eps: z.number().positive(),
   hidden_act: z.string().default('silu'),
   rope_theta: z.number().positive().nullish(),
-  rope_parameters: z.object({ rope_theta: z.number().positive().nullish(), rope_type: z.string().nullish() }).nullish(),
-  rope_scaling: z.unknown().optional(),
+  rope_parameters: z.record(z.string(), z.unknown()).nullish(),
+  rope_scaling: z.record(z.string(), z.unknown()).nullish(),
   tie_word_embeddings: z.boolean().default(false),
   attention_bias: z.boolean().nullish(),
   mlp_bias: z.boolean().nullish(),
   use_sliding_window: z.boolean().nullish(),
-  infill: z.unknown().optional(),
 })
+
+type Config = z.infer<typeof configSchema>
 
 /** @throws {BundleError} when the file is missing, or the network is none that the graph can express. */
 export async function readModelConfig(dir: string): Promise<ModelConfig> {
   const path = join(dir, 'config.json')
-  let data: unknown
-  try {
-    data = JSON.parse(await readFile(path, 'utf8'))
-  } catch (error) {
-    throw new BundleError(`${path}: ${messageOf(error)}; a Hugging Face model folder has a config.json`, {
-      cause: error,
-    })
-  }
-  const type = typeof data === 'object' && data !== null && 'model_type' in data ? data.model_type : undefined
-  if (type !== 'llama' && type !== 'qwen2' && type !== 'qwen3') {
+  const data = await readJsonObject(path)
+  const modelType = data.model_type
+  const type = typeof modelType === 'string' && Object.hasOwn(modelTypes, modelType) ? modelTypes[modelType] : undefined
+  if (typeof modelType !== 'string' || !type) {
+    const reason = typeof modelType === 'string' ? refusedTypes[modelType] : undefined
+    const known = Object.keys(modelTypes).join(', ')
+    const found = JSON.stringify(modelType) ?? 'missing'
     throw new BundleError(
-      `${path}: model_type is ${JSON.stringify(type) ?? 'missing'}; only llama, qwen2 and qwen3 can be converted`,
+      `${path}: model_type is ${found}; ${reason ? `${reason}; it cannot be converted` : `what can be converted is ${known}`}`,
     )
   }
-  const parsed = configSchema.safeParse(data)
+  const parsed = configSchema.safeParse(type.naming === 'llada' ? fromLlada(data, path) : data)
   if (!parsed.success) {
     const issue = parsed.error.issues[0]!
     throw new BundleError(`${path}: ${issue.path.join('.')}: ${issue.message}`)
   }
   const config = parsed.data
-  const unsupported = unsupportedPart(config)
-  if (unsupported) throw new BundleError(`${path}: ${unsupported}, which the graph cannot express yet`)
-  const ropeTheta = config.rope_theta ?? config.rope_parameters?.rope_theta
-  if (!ropeTheta) throw new BundleError(`${path}: rope_theta is missing`)
+  if (config.hidden_act !== 'silu') throw inexpressible(path, `hidden_act is "${config.hidden_act}"`)
+  if (config.use_sliding_window) throw inexpressible(path, 'use_sliding_window is true')
   const heads = config.num_attention_heads
   const kvHeads = config.num_key_value_heads ?? heads
   const headDim = config.head_dim ?? config.hidden_size / heads
@@ -77,9 +111,11 @@ export async function readModelConfig(dir: string): Promise<ModelConfig> {
   }
   return {
     path,
-    family: type,
+    modelType,
+    family: type.family,
+    naming: type.naming ?? 'transformers',
     maxPositions: config.max_position_embeddings,
-    tied: config.tie_word_embeddings,
+    saysTied: config.tie_word_embeddings,
     shape: {
       layers: config.num_hidden_layers,
       width: config.hidden_size,
@@ -88,78 +124,138 @@ export async function readModelConfig(dir: string): Promise<ModelConfig> {
       headDim,
       mlp: config.intermediate_size,
       vocab: config.vocab_size,
-      ropeTheta,
+      rope: readRope(config, path),
       normEps: config.rms_norm_eps,
+      queryKeyNorm: type.family === 'qwen3',
+      biases: biasesOf(type.family, config),
     },
-    infill: config.infill,
+    data,
   }
 }
 
-function unsupportedPart(config: z.infer<typeof configSchema>): string | undefined {
-  const ropeType = config.rope_parameters?.rope_type
-  if (config.hidden_act !== 'silu') return `hidden_act is "${config.hidden_act}"`
-  if (config.rope_scaling !== null && config.rope_scaling !== undefined) return 'rope_scaling is set'
-  if (ropeType && ropeType !== 'default') return `rope_type is "${ropeType}"`
-  if (config.attention_bias) return 'attention_bias is true'
-  if (config.mlp_bias) return 'mlp_bias is true'
-  if (config.use_sliding_window) return 'use_sliding_window is true'
-  return undefined
+/** @throws {BundleError} */
+export async function readJsonObject(path: string): Promise<Record<string, unknown>> {
+  const data = await readJsonFile(path, 'a Hugging Face model folder has this file', largeJson)
+  if (typeof data === 'object' && data !== null && !Array.isArray(data)) return data as Record<string, unknown>
+  throw new BundleError(`${path}: wanted a JSON object; fetch the model again`)
 }
 
-/** What the files of most models cannot say. Names are those of `config.json`. */
-const infillSchema = z.object({
-  attention: z.enum(['causal-context', 'bidirectional']),
-  logits_shift: z.union([z.literal(0), z.literal(1)]),
-  mask_token_id: z.number().int().nonnegative(),
-  end_token_ids: z.array(z.number().int().nonnegative()),
-  expand_token_id: z.number().int().nonnegative().optional(),
-  forbidden_token_ids: z.array(z.number().int().nonnegative()).default([]),
-  document_start_id: z.number().int().nonnegative().optional(),
-  length_mode: z.enum(['end-token', 'search', 'expand-delete']),
-  canvas_sizes: z.array(size).min(1).default([8, 16, 24]),
-  threshold: z.number().min(0).max(1).default(0.9),
-  window: size.default(4),
-  languages: z.array(z.string()).default([]),
-  adapter: z.object({ rank: size, targets: z.array(z.string()) }).optional(),
-  licence: z.string().default('unknown'),
-  origin: z.string().default('unknown'),
-})
+function inexpressible(path: string, what: string): BundleError {
+  return new BundleError(`${path}: ${what}, which the graph cannot express`)
+}
 
-export type InfillFacts = z.infer<typeof infillSchema>
+/** Qwen2's query, key and value always have a bias, and its config does not say so. */
+function biasesOf(family: Manifest['family'], { attention_bias, mlp_bias }: Config): LinearGroup[] {
+  if (family === 'qwen2') return ['qkv']
+  return [
+    ...(attention_bias === true ? (['qkv', 'o'] as const) : []),
+    ...(mlp_bias === true ? (['gate_up', 'down'] as const) : []),
+  ]
+}
 
-const required = {
-  attention: 'who sees whom (infill.attention)',
-  logits_shift: 'which row scores a position (infill.logits_shift)',
-  mask_token_id: 'the mask token (infill.mask_token_id)',
-  end_token_ids: 'the end tokens (infill.end_token_ids)',
-  length_mode: "how a middle's length is found (infill.length_mode)",
-} as const
-
-/**
- * @param given facts from elsewhere; they win over the file's.
- * @throws {BundleError} that names every fact still missing.
- */
-export function infillFacts(config: ModelConfig, given: Partial<InfillFacts> = {}): InfillFacts {
-  const fromFile = config.infill ?? {}
-  if (typeof fromFile !== 'object' || Array.isArray(fromFile))
-    throw new BundleError(`${config.path}: infill is no object`)
-  const facts: Record<string, unknown> = { ...fromFile, ...given }
-  const missing = Object.entries(required).flatMap(([key, text]) => (facts[key] === undefined ? [text] : []))
-  if (missing.length) {
-    throw new BundleError(
-      `${config.path} does not say: ${missing.join(', ')}; a diffusion model needs these and they are never guessed`,
-    )
+/** LLaDA's names of the same things. */
+function fromLlada(data: Record<string, unknown>, path: string): Record<string, unknown> {
+  const wanted: Readonly<Record<string, readonly unknown[]>> = {
+    block_type: ['llama'],
+    activation_type: ['silu'],
+    layer_norm_type: ['rms'],
+    rope: [true],
+    alibi: [false, undefined],
+    attention_layer_norm: [false, undefined],
+    bias_for_layer_norm: [false, null, undefined],
+    include_bias: [false, undefined],
+    include_qkv_bias: [false, undefined],
+    input_emb_norm: [false, undefined],
+    scale_logits: [false, undefined],
   }
-  const parsed = infillSchema.safeParse(facts)
-  if (parsed.success) return parsed.data
-  const issue = parsed.error.issues[0]!
-  throw new BundleError(`${config.path}: infill.${issue.path.join('.')}: ${issue.message}`)
+  for (const [key, values] of Object.entries(wanted)) {
+    if (!values.includes(data[key])) throw inexpressible(path, `${key} is ${JSON.stringify(data[key]) ?? 'missing'}`)
+  }
+  return {
+    hidden_size: data.d_model,
+    intermediate_size: data.mlp_hidden_size,
+    num_attention_heads: data.n_heads,
+    num_key_value_heads: data.n_kv_heads,
+    num_hidden_layers: data.n_layers,
+    vocab_size: data.embedding_size ?? data.vocab_size,
+    max_position_embeddings: data.max_sequence_length,
+    rms_norm_eps: data.rms_norm_eps,
+    rope_theta: data.rope_theta,
+    tie_word_embeddings: data.weight_tying,
+  }
+}
+
+const positive = z.number().positive()
+const scalingSchemas = {
+  linear: z.object({ factor: positive }),
+  llama3: z.object({
+    factor: positive,
+    low_freq_factor: positive,
+    high_freq_factor: positive,
+    original_max_position_embeddings: positive,
+  }),
+  yarn: z.object({
+    factor: positive,
+    beta_fast: positive.nullish(),
+    beta_slow: positive.nullish(),
+    original_max_position_embeddings: positive.nullish(),
+    attention_factor: positive.nullish(),
+    mscale: z.undefined().nullish(),
+    truncate: z.literal(true).nullish(),
+  }),
+}
+
+function readRope(config: Config, path: string): Rope {
+  const given = config.rope_scaling ?? config.rope_parameters ?? {}
+  const theta = config.rope_theta ?? config.rope_parameters?.rope_theta
+  if (typeof theta !== 'number' || !(theta > 0)) throw new BundleError(`${path}: rope_theta is missing`)
+  const kind = given.rope_type ?? given.type ?? 'default'
+  if (kind === 'default') return { theta }
+  const scaling = readScaling(kind, given, config.max_position_embeddings)
+  if (scaling) return { theta, scaling }
+  throw inexpressible(path, `rope_scaling is ${JSON.stringify(given)}`)
+}
+
+function readScaling(kind: unknown, given: unknown, maxPositions: number): RopeScaling | undefined {
+  switch (kind) {
+    case 'linear': {
+      const { data } = scalingSchemas.linear.safeParse(given)
+      return data && { kind, factor: data.factor }
+    }
+    case 'llama3': {
+      const { data } = scalingSchemas.llama3.safeParse(given)
+      return (
+        data && {
+          kind,
+          factor: data.factor,
+          lowFrequencyFactor: data.low_freq_factor,
+          highFrequencyFactor: data.high_freq_factor,
+          originalLength: data.original_max_position_embeddings,
+        }
+      )
+    }
+    case 'yarn': {
+      const { data } = scalingSchemas.yarn.safeParse(given)
+      return (
+        data && {
+          kind,
+          factor: data.factor,
+          betaFast: data.beta_fast ?? 32,
+          betaSlow: data.beta_slow ?? 1,
+          originalLength: data.original_max_position_embeddings ?? maxPositions,
+          amplitude: data.attention_factor ?? (data.factor <= 1 ? 1 : 0.1 * Math.log(data.factor) + 1),
+        }
+      )
+    }
+    default:
+      return undefined
+  }
 }
 
 /** The sizes of a bundle's graph. Ids beyond the embedding are known by being named in the manifest. */
 export function bundleShape(
   config: ModelConfig,
-  manifest: Pick<Manifest, 'vocab' | 'maskId' | 'endIds' | 'expandId' | 'adapter'>,
+  manifest: Pick<Manifest, 'vocab' | 'maskId' | 'endIds' | 'expandId' | 'adapter' | 'tiedHead'>,
 ): ModelShape {
   const { vocab } = config.shape
   const highest = Math.max(manifest.maskId, manifest.expandId ?? 0, ...manifest.endIds)
@@ -168,5 +264,6 @@ export function bundleShape(
     extraIds: Math.max(0, highest + 1 - vocab),
     extraHeadRows: manifest.vocab - vocab,
     adapterRank: manifest.adapter?.rank ?? 0,
+    tiedHead: manifest.tiedHead,
   }
 }

@@ -14,12 +14,14 @@ export interface Q4Blocks {
   readonly scales: Uint16Array<ArrayBuffer> // [blocks], half precision
   readonly minimums: Uint16Array<ArrayBuffer> // [blocks], half precision
   readonly exactBlocks: number // blocks that stand for the very same float32 numbers
+  readonly squaredError: number // summed over all weights
 }
 
 export interface Q8Blocks {
   readonly quants: Uint8Array<ArrayBuffer> // [blocks · 32]
   readonly scales: Uint16Array<ArrayBuffer> // [blocks], half precision
   readonly exactBlocks: number
+  readonly squaredError: number
 }
 
 const infiniteHalf = 0x7c00
@@ -34,19 +36,24 @@ export function quantizeQ4(weights: Float32Array): Q4Blocks {
   const scales = new Uint16Array(blocks)
   const minimums = new Uint16Array(blocks)
   const levels = new Uint8Array(blockSize)
-  let exactBlocks = 0
+  let [exactBlocks, squaredError] = [0, 0]
   for (let block = 0; block < blocks; block++) {
     const first = block * blockSize
     const { low, high } = extent(weights, first)
     let minimum = toHalf(low)
     let scale = q4Scale(weights, first, high - low, fromHalf(minimum), levels)
     if (scale >= 0) exactBlocks++
-    else [scale, minimum] = fitQ4(weights, first, low, high, levels)
+    else {
+      const fit = fitQ4(weights, first, low, high, levels)
+      scale = fit.scale
+      minimum = fit.minimum
+      squaredError += fit.error
+    }
     for (let i = 0; i < blockSize / 2; i++) quants[block * 16 + i] = levels[2 * i]! | (levels[2 * i + 1]! << 4)
     scales[block] = scale
     minimums[block] = minimum
   }
-  return { quants, scales, minimums, exactBlocks }
+  return { quants, scales, minimums, exactBlocks, squaredError }
 }
 
 /** The scale with which every weight is exactly on a level, `levels` filled; −1 when there is none. */
@@ -83,7 +90,13 @@ function levelsAreExact(
  *
  * @returns scale and minimum as halves; `levels` filled.
  */
-function fitQ4(weights: Float32Array, first: number, low: number, high: number, levels: Uint8Array): [number, number] {
+function fitQ4(
+  weights: Float32Array,
+  first: number,
+  low: number,
+  high: number,
+  levels: Uint8Array,
+): { scale: number; minimum: number; error: number } {
   let best: [number, number] = [0, 0]
   let bestError = Number.POSITIVE_INFINITY
   for (const kept of [1, 0.92, 0.84]) {
@@ -123,7 +136,7 @@ function fitQ4(weights: Float32Array, first: number, low: number, high: number, 
   for (let i = 0; i < blockSize; i++) {
     levels[i] = scale === 0 ? 0 : clamp(Math.round((weights[first + i]! - minimum) / scale), 0, 15)
   }
-  return best
+  return { scale: best[0], minimum: best[1], error: bestError }
 }
 
 /**
@@ -134,37 +147,56 @@ export function quantizeQ8(weights: Float32Array): Q8Blocks {
   const blocks = blockCount(weights)
   const quants = new Uint8Array(weights.length)
   const scales = new Uint16Array(blocks)
-  let exactBlocks = 0
+  let [exactBlocks, squaredError] = [0, 0]
   for (let block = 0; block < blocks; block++) {
     const first = block * blockSize
     const { low, high } = extent(weights, first)
     const nearest = toHalf(Math.max(-low, high) / 127)
     if (nearest >= infiniteHalf) throw new RangeError(`weights from ${low} to ${high} are too large for half precision`)
     const exact = [nearest, nearest + 1, nearest - 1].find(
-      (half) => half >= 0 && half < infiniteHalf && fillQ8(weights, first, half, quants),
+      (half) => half >= 0 && half < infiniteHalf && isExactQ8(weights, first, half),
     )
-    if (exact === undefined) fillQ8(weights, first, nearest, quants)
-    else exactBlocks++
+    squaredError += fillQ8(weights, first, exact ?? nearest, quants)
+    if (exact !== undefined) exactBlocks++
     scales[block] = exact ?? nearest
   }
-  return { quants, scales, exactBlocks }
+  return { quants, scales, exactBlocks, squaredError }
 }
 
-/** Nearest levels of one block; true when all are exact. */
-function fillQ8(weights: Float32Array, first: number, scaleHalf: number, quants: Uint8Array): boolean {
+function isExactQ8(weights: Float32Array, first: number, scaleHalf: number): boolean {
   const scale = fromHalf(scaleHalf)
   const perLevel = scale === 0 ? 0 : 1 / scale
-  let exact = true
   for (let i = first; i < first + blockSize; i++) {
-    const level = clamp(Math.round(weights[i]! * perLevel), -127, 127)
-    if (Math.fround(scale * level) !== weights[i]) exact = false
+    if (Math.fround(scale * levelQ8(weights[i]! * perLevel)) !== weights[i]) return false
+  }
+  return true
+}
+
+/** Nearest levels of one block; the squared error. */
+function fillQ8(weights: Float32Array, first: number, scaleHalf: number, quants: Uint8Array): number {
+  const scale = fromHalf(scaleHalf)
+  const perLevel = scale === 0 ? 0 : 1 / scale
+  let error = 0
+  for (let i = first; i < first + blockSize; i++) {
+    const level = levelQ8(weights[i]! * perLevel)
+    const off = Math.fround(scale * level) - weights[i]!
+    error += off * off
     quants[i] = level + 128
   }
-  return exact
+  return error
+}
+
+function levelQ8(steps: number): number {
+  const level = Math.floor(steps + 0.5)
+  return level < -127 ? -127 : level > 127 ? 127 : level
 }
 
 /** The float32 numbers that Q4_1 blocks stand for. */
-export function dequantizeQ4({ quants, scales, minimums }: Omit<Q4Blocks, 'exactBlocks'>): Float32Array<ArrayBuffer> {
+export function dequantizeQ4({
+  quants,
+  scales,
+  minimums,
+}: Pick<Q4Blocks, 'quants' | 'scales' | 'minimums'>): Float32Array<ArrayBuffer> {
   const weights = new Float32Array(quants.length * 2)
   for (let block = 0; block < scales.length; block++) {
     const scale = fromHalf(scales[block]!)
@@ -179,7 +211,7 @@ export function dequantizeQ4({ quants, scales, minimums }: Omit<Q4Blocks, 'exact
 }
 
 /** The float32 numbers that Q8_0 blocks stand for. */
-export function dequantizeQ8({ quants, scales }: Omit<Q8Blocks, 'exactBlocks'>): Float32Array<ArrayBuffer> {
+export function dequantizeQ8({ quants, scales }: Pick<Q8Blocks, 'quants' | 'scales'>): Float32Array<ArrayBuffer> {
   const weights = new Float32Array(quants.length)
   for (let i = 0; i < quants.length; i++) weights[i] = fromHalf(scales[Math.floor(i / blockSize)]!) * (quants[i]! - 128)
   return weights
@@ -192,7 +224,7 @@ function blockCount(weights: Float32Array): number {
 }
 
 /** @throws {RangeError} for a block with NaN or Infinity in it. */
-function extent(weights: Float32Array, first: number): { low: number; high: number } {
+export function extent(weights: Float32Array, first: number): { low: number; high: number } {
   let low = weights[first]!
   let high = low
   let sum = 0 // NaN or infinite if a weight is

@@ -1,159 +1,165 @@
 /**
- * Writes the files of a bundle so that an interrupted run leaves no half bundle: every file as `*.part` first, on disk
- * before it is renamed, and lacuna.json, without which a folder is no bundle, last of all.
+ * Writes the files of a bundle so that an interrupted run loses nothing and leaves no half bundle: data files as `*.part`
+ * with a journal of what is in them, everything on disk before it is renamed, and lacuna.json, without which a folder is
+ * no bundle, last of all.
  */
 import { createHash } from 'node:crypto'
-import { type FileHandle, mkdir, open as openFile, readFile, rename, rm, stat } from 'node:fs/promises'
-import { basename, join, resolve } from 'node:path'
+import { mkdir, realpath, rename, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 import { BundleError } from '../base/errors.ts'
+import { DataFiles, writeSynced } from './dataFiles.ts'
 import { buildGraph, type ModelShape } from './graph.ts'
-import { hashFile } from './hashFile.ts'
-import { layoutBundle, type Storage } from './layout.ts'
-import type { Manifest } from './manifest.ts'
-
-export interface Progress {
-  readonly doneBytes: number
-  readonly totalBytes: number
-}
+import { type BundleLayout, layoutBundle, type Storage } from './layout.ts'
+import { type Manifest, readManifest } from './manifest.ts'
+import { openPlainFile } from './readJsonFile.ts'
+import type { Progress, Tally, Unit } from './units.ts'
 
 export interface BundlePlan {
   readonly sourceDir: string // where config.json and the tokenizer are; may be `outDir`
   readonly outDir: string
   readonly shape: ModelShape
   readonly storage: Storage
-  readonly tied: boolean
   readonly manifest: Omit<Manifest, 'graphs' | 'files'>
+  /** Changes when what the units read changes; work begun with another fingerprint is begun anew. */
+  readonly fingerprint: string
+  /** Files made here rather than copied from `sourceDir`, by name. */
+  readonly madeFiles?: ReadonlyMap<string, Uint8Array>
+  /** How much work an interruption can cost; default 2 s. */
+  readonly syncEveryMs?: number
 }
 
-/** Takes the tensors of the layout in its order. */
-export type WriteTensor = (name: string, data: Uint8Array | Uint16Array | Float32Array) => Promise<void>
+export interface Written {
+  readonly manifest: Manifest
+  readonly tally: Tally
+}
 
-const requiredFiles = ['config.json', 'tokenizer.json']
-const optionalFiles = ['generation_config.json', 'tokenizer_config.json']
+const copiedFiles = ['generation_config.json', 'tokenizer_config.json', 'README.md', 'LICENSE']
+const neededFiles = ['config.json', 'tokenizer.json']
 
-/** @throws {BundleError} when `sourceDir` lacks a file; whatever `fill` throws. */
+/**
+ * @throws {BundleError} when `sourceDir` lacks a file, or there is too little room on the disk; whatever a unit throws.
+ *   After a `BundleError` nothing of the attempt is left; after any other error the next run goes on where it stopped.
+ */
 export async function writeBundle(
   plan: BundlePlan,
-  fill: (write: WriteTensor) => Promise<void>,
+  units: readonly Unit[],
   progress: (progress: Progress) => void = () => {},
-): Promise<Manifest> {
-  const { outDir, shape, storage, tied } = plan
-  const layout = layoutBundle(shape, storage, tied)
+): Promise<Written> {
+  const { outDir, shape, storage } = plan
+  const layout = layoutBundle(shape, storage)
   const graph = buildGraph(shape, layout.tensors)
-  const sideFiles = await presentFiles(plan.sourceDir)
-  const totalBytes = layout.files.reduce((sum, { bytes }) => sum + bytes, 0)
+  const sideFiles = await readSideFiles(plan)
   await mkdir(join(outDir, 'onnx'), { recursive: true })
-
-  const parts: string[] = [] // paths relative to outDir, to be renamed
-  const files: Manifest['files'] = []
-  const order = layout.tensors.entries()
-  let open: PartFile | undefined
-  let doneBytes = 0
-  const partFile = async (path: string): Promise<PartFile> => {
-    parts.push(path)
-    return openPart(join(outDir, path))
-  }
-  const closeOpen = async (): Promise<void> => {
-    if (open) files.push({ path: parts.at(-1)!, ...(await open.finish()) })
-    open = undefined
-  }
-  const write: WriteTensor = async (name, data) => {
-    const next = order.next().value
-    if (next?.[0] !== name) throw new Error(`tensor ${name} was written where ${next?.[0] ?? 'the end'} was due`)
-    const { file, offset, length } = next[1]
-    if (data.byteLength !== length) throw new Error(`tensor ${name} has ${data.byteLength} bytes, not ${length}`)
-    if (offset === 0) {
-      await closeOpen()
-      open = await partFile(`onnx/${file}`)
-    }
-    await open!.writeAt(offset, data)
-    doneBytes += length
-    progress({ doneBytes, totalBytes })
-  }
-
+  if ((await realpath(join(outDir, 'onnx'))) !== join(await realpath(outDir), 'onnx'))
+    throw new BundleError(`${join(outDir, 'onnx')}: a link that leaves its folder; remove it, or choose another --out`)
+  const place = { dir: join(outDir, 'onnx'), journal: `${storage}.unfinished`, fingerprint: fingerprintOf(plan) }
+  const data = await DataFiles.open({ ...place, syncEveryMs: plan.syncEveryMs ?? 2000 }, layout)
   try {
-    await fill(write)
-    await closeOpen()
-    const missing = order.next().value
-    if (missing) throw new Error(`tensor ${missing[0]} was not written`)
-    open = await partFile(`onnx/${layout.graphFile}`)
-    await open.writeAt(0, graph)
-    await closeOpen()
-    for (const name of sideFiles) {
-      if (resolve(outDir) === resolve(plan.sourceDir)) {
-        files.push({ path: name, ...(await hashFile(join(outDir, name))) })
-        continue
-      }
-      open = await partFile(name)
-      await open.writeAt(0, await readFile(join(plan.sourceDir, name)))
-      await closeOpen()
+    for (const unit of units) {
+      if (!data.has(unit)) await data.fill(unit)
+      progress(data.progress)
     }
-    files.sort((a, b) => (a.path < b.path ? -1 : 1))
-    const externalData = layout.files.map(({ name }) => `onnx/${name}`)
-    const manifest: Manifest = {
-      ...plan.manifest,
-      graphs: [{ file: `onnx/${layout.graphFile}`, quant: storage, externalData }],
-      files,
-    }
+    const dataFiles = await data.finish()
+    const files: Manifest['files'] = [
+      ...dataFiles.map((file) => ({ ...file, path: `onnx/${file.path}` })),
+      await writePart(outDir, `onnx/${layout.graphFile}`, graph),
+      ...(await Promise.all(sideFiles.map(([path, bytes]) => writePart(outDir, path, bytes)))),
+    ]
+    const manifest = await makeManifest(plan, layout, files)
     await rm(join(outDir, 'lacuna.json'), { force: true }) // from here until the end the folder is no bundle
-    for (const path of parts) await rename(join(outDir, `${path}.part`), join(outDir, path))
-    const last = await openPart(join(outDir, 'lacuna.json'))
-    await last.writeAt(0, Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`))
-    await last.finish()
+    for (const { path } of files) await rename(join(outDir, `${path}.part`), join(outDir, path))
+    await writePart(outDir, 'lacuna.json', Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`))
     await rename(join(outDir, 'lacuna.json.part'), join(outDir, 'lacuna.json'))
-    progress({ doneBytes: totalBytes, totalBytes })
-    return manifest
+    await data.forget()
+    return { manifest, tally: data.tally }
   } catch (error) {
-    await open?.abandon()
-    for (const path of [...parts, 'lacuna.json']) await rm(join(outDir, `${path}.part`), { force: true })
+    if (error instanceof BundleError) {
+      await data.close()
+      await data.forget()
+      for (const { name } of [...layout.files, { name: layout.graphFile }])
+        await rm(join(outDir, 'onnx', `${name}.part`), { force: true })
+      for (const name of [...sideFiles.map(([path]) => path), 'lacuna.json'])
+        await rm(join(outDir, `${name}.part`), { force: true })
+      throw error
+    }
+    await data.pause()
+    if (isFull(error)) {
+      throw new BundleError(
+        `${outDir}: the disk is full after ${data.progress.doneBytes} of ${data.progress.totalBytes} bytes; make room and run the same again, it goes on from there`,
+        { cause: error },
+      )
+    }
     throw error
   }
 }
 
-async function presentFiles(dir: string): Promise<string[]> {
-  const present: string[] = []
-  for (const name of [...requiredFiles, ...optionalFiles]) {
-    const found = await stat(join(dir, name)).then(
-      (entry) => entry.isFile(),
-      () => false,
-    )
-    if (found) present.push(name)
-    else if (requiredFiles.includes(name))
-      throw new BundleError(`${join(dir, name)}: no such file; a model folder needs it`)
-  }
-  return present
+function fingerprintOf({ fingerprint, storage, shape, manifest }: BundlePlan): string {
+  return createHash('sha256')
+    .update(JSON.stringify([fingerprint, storage, shape, manifest]))
+    .digest('hex')
 }
 
-interface PartFile {
-  /** Offsets only grow; what lies between is zero. */
-  writeAt(offset: number, data: Uint8Array | Uint16Array | Float32Array): Promise<void>
-  finish(): Promise<{ bytes: number; sha256: string }>
-  abandon(): Promise<void>
-}
-
-async function openPart(path: string): Promise<PartFile> {
-  const file: FileHandle = await openFile(`${path}.part`, 'w')
-  const hash = createHash('sha256')
-  let end = 0
-  const append = async (bytes: Uint8Array): Promise<void> => {
-    hash.update(bytes)
-    for (let done = 0; done < bytes.length; )
-      done += (await file.write(bytes, done, bytes.length - done, end + done)).bytesWritten
-    end += bytes.length
-  }
+async function makeManifest(plan: BundlePlan, layout: BundleLayout, files: Manifest['files']): Promise<Manifest> {
+  const externalData = layout.files.map(({ name }) => `onnx/${name}`)
+  const graph = { file: `onnx/${layout.graphFile}`, quant: plan.storage, externalData }
+  const others = await otherGraphs(plan, graph.file)
+  const kept = others.files.filter(({ path }) => !files.some((file) => file.path === path))
   return {
-    async writeAt(offset, data) {
-      if (offset < end) throw new Error(`${basename(path)}: byte ${offset} was asked for after byte ${end}`)
-      if (offset > end) await append(new Uint8Array(offset - end))
-      await append(new Uint8Array(data.buffer, data.byteOffset, data.byteLength))
-    },
-    async finish() {
-      await file.sync()
-      await file.close()
-      return { bytes: end, sha256: hash.digest('hex') }
-    },
-    async abandon() {
-      await file.close()
-    },
+    ...plan.manifest,
+    graphs: [graph, ...others.graphs],
+    files: [...files, ...kept].sort((a, b) => (a.path < b.path ? -1 : 1)),
   }
+}
+
+/** Graphs of the same model that `outDir` has already, in other storages. */
+async function otherGraphs(
+  { outDir, manifest }: BundlePlan,
+  graphFile: string,
+): Promise<Pick<Manifest, 'graphs' | 'files'>> {
+  let present: Manifest
+  try {
+    present = await readManifest(outDir)
+  } catch (error) {
+    if (error instanceof BundleError) return { graphs: [], files: [] }
+    throw error
+  }
+  const { graphs, files, ...facts } = present
+  if (!isDeepStrictEqual(facts, manifest)) return { graphs: [], files: [] }
+  const kept = graphs.filter(({ file }) => file !== graphFile)
+  const paths = new Set(kept.flatMap(({ file, externalData }) => [file, ...externalData]))
+  return { graphs: kept, files: files.filter(({ path }) => paths.has(path)) }
+}
+
+async function readSideFiles({ sourceDir, madeFiles }: BundlePlan): Promise<[string, Uint8Array][]> {
+  const files: [string, Uint8Array][] = [...(madeFiles ?? [])]
+  for (const name of [...neededFiles, ...copiedFiles]) {
+    if (madeFiles?.has(name)) continue
+    try {
+      const file = await openPlainFile(join(sourceDir, name), 'a model folder has plain files')
+      try {
+        files.push([name, await file.readFile()])
+      } finally {
+        await file.close()
+      }
+    } catch (error) {
+      if (!(error instanceof BundleError) || !hasCode(error.cause, 'ENOENT')) throw error
+      if (neededFiles.includes(name))
+        throw new BundleError(`${join(sourceDir, name)}: no such file; a model folder needs it`)
+    }
+  }
+  return files
+}
+
+async function writePart(outDir: string, path: string, data: Uint8Array): Promise<Manifest['files'][number]> {
+  await writeSynced(join(outDir, `${path}.part`), data)
+  return { path, bytes: data.length, sha256: createHash('sha256').update(data).digest('hex') }
+}
+
+function isFull(error: unknown): boolean {
+  return hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT')
+}
+
+function hasCode(error: unknown, code: string): boolean {
+  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -70,7 +70,7 @@ export async function naiveStep(
 }
 
 /** Only the weight matrices of a step, in the same quantisation, one after the other: what no step can go below. */
-export function rooflineGraph(shape: ModelShape, layout: BundleLayout = layoutBundle(shape, 'q4', true)): Uint8Array {
+export function rooflineGraph(shape: ModelShape, layout: BundleLayout = layoutBundle(shape, 'q4_1')): Uint8Array {
   const g = new GraphBuilder()
   const product = (x: string, name: string, columns: number, rows: number, bits: number): string => {
     const scales = g.op('Cast', [g.stored(`${name}.scales`, layout.tensors.get(`${name}.scales`)!)], { to: { int: 1 } })

@@ -7,7 +7,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { convertModel } from '../../server/model/convert.ts'
 import { toHalves } from '../../server/model/float16.ts'
-import { groupSize, linearGroups } from '../../server/model/graph.ts'
+import { groupSize, linearGroups, type ModelShape } from '../../server/model/graph.ts'
 import { dequantizeQ4, dequantizeQ8, quantizeQ4, quantizeQ8 } from '../../server/model/quantize.ts'
 import { safetensorsBytes, type TensorData } from './writeSafetensors.ts'
 
@@ -48,8 +48,11 @@ export async function randomFolder(dir: string, options: RandomModel, seed: numb
   const draw = (count: number, deviation: number, mean = 0): Float32Array<ArrayBuffer> =>
     Float32Array.from({ length: count }, () => mean + deviation * normal())
 
-  const shape = { layers, width, heads, kvHeads, headDim, mlp, vocab, ropeTheta: 10000, normEps: 1e-5 }
-  const sizes = { ...shape, extraIds: 0, extraHeadRows: 0, adapterRank }
+  const sizes = {
+    ...{ layers, width, heads, kvHeads, headDim, mlp, vocab, adapterRank },
+    ...{ rope: { theta: 10000 }, normEps: 1e-5, queryKeyNorm: false, biases: [], tiedHead: true },
+    ...{ extraIds: 0, extraHeadRows: 0 },
+  } satisfies ModelShape
   const model = new Map<string, TensorData>()
   const adapter = new Map<string, TensorData>()
   const halves = (name: string, dims: readonly [number, number], deviation: number): void =>
@@ -92,8 +95,8 @@ export async function randomFolder(dir: string, options: RandomModel, seed: numb
     head_dim: headDim,
     hidden_act: 'silu',
     max_position_embeddings: 2048,
-    rms_norm_eps: shape.normEps,
-    rope_theta: shape.ropeTheta,
+    rms_norm_eps: sizes.normEps,
+    rope_theta: sizes.rope.theta,
     tie_word_embeddings: true,
     vocab_size: vocab,
     infill: {
