@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { UserError } from '../base/errors.ts'
 import { type ConvertOptions, type ConvertReport, convertModel } from '../model/convert.ts'
 import type { InfillFacts } from '../model/infillFacts.ts'
+import { isFinishedBundle, refreshBundle } from '../model/refreshBundle.ts'
 import { agreementLine, agreementOf } from './agreement.ts'
 import type { Arguments, Command, Option } from './command.ts'
 import { progressBar } from './progressBar.ts'
@@ -53,7 +54,7 @@ export const modelConvert: Command = {
   details:
     'Llama, Qwen2 and Qwen3 networks and their masked-diffusion children: CoDA, Dream, Dream-Coder, DreamOn, DiffuCoder,\n' +
     'Open-dCoder, LLaDA, the mdlm models of dllm-hub. What the files do not say is asked for.\n' +
-    'Interrupted, the same command goes on where it stopped.',
+    'Interrupted, the same command goes on where it stopped. A bundle of an older version, without its weights, gets a new graph.',
   options: {
     out: { type: 'string', value: 'DIR', help: 'where the bundle goes (default: into DIR itself)' },
     quant: quantOption,
@@ -66,6 +67,11 @@ export const modelConvert: Command = {
   async run(args, terminal) {
     const source = args.positionals[0]!
     const out = args.text('out') ?? source
+    if (out === source && (await isFinishedBundle(source))) {
+      const { name } = await refreshBundle(source)
+      terminal.out(`${source}: ${name}: no weights here, so the graph was made again over the data files\n`)
+      return 0
+    }
     const convert = async (to: string, quant: ConvertOptions['quant'], title: string): Promise<ConvertReport> => {
       const bar = progressBar(terminal.err, title)
       const options = { quant, facts: factsOption(args), name: basename(resolve(out)) }

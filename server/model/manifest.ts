@@ -58,6 +58,11 @@ const manifestSchema = z.strictObject({
 
 export type Manifest = z.infer<typeof manifestSchema>
 
+/** As `lacuna.json` has it: whoever writes it, the same bytes. */
+export function manifestText(manifest: Manifest): string {
+  return `${JSON.stringify(manifestSchema.parse(manifest), null, 2)}\n`
+}
+
 const factsSchema = manifestSchema.omit({ graphs: true, files: true })
 
 /** @throws {BundleError} when the file is missing, no JSON, or says something a manifest cannot say. */

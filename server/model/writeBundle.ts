@@ -11,7 +11,7 @@ import { BundleError } from '../base/errors.ts'
 import { DataFiles, writeSynced } from './dataFiles.ts'
 import { buildGraph, type ModelShape } from './graph.ts'
 import { type BundleLayout, layoutBundle, type Storage } from './layout.ts'
-import { type Manifest, readManifest } from './manifest.ts'
+import { type Manifest, manifestText, readManifest } from './manifest.ts'
 import { openPlainFile } from './readJsonFile.ts'
 import type { Progress, Tally, Unit } from './units.ts'
 
@@ -69,7 +69,7 @@ export async function writeBundle(
     const manifest = await makeManifest(plan, layout, files)
     await rm(join(outDir, 'lacuna.json'), { force: true }) // from here until the end the folder is no bundle
     for (const { path } of files) await rename(join(outDir, `${path}.part`), join(outDir, path))
-    await writePart(outDir, 'lacuna.json', Buffer.from(`${JSON.stringify(manifest, null, 2)}\n`))
+    await writePart(outDir, 'lacuna.json', Buffer.from(manifestText(manifest)))
     await rename(join(outDir, 'lacuna.json.part'), join(outDir, 'lacuna.json'))
     await data.forget()
     return { manifest, tally: data.tally }
