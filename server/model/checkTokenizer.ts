@@ -21,7 +21,7 @@ const tokenizerSchema = z.looseObject({
       }),
     )
     .nullish(),
-  normalizer: z.unknown(),
+  normalizer: z.unknown().optional(),
   pre_tokenizer: z.unknown(),
   model: z.looseObject({
     type: z.string(),

@@ -155,10 +155,15 @@ async function writeShard(path: string, tensors: readonly [string, readonly numb
 
 /** Every byte a token, and the special ones where CoDA has them. */
 function tokenizer(): unknown {
-  const vocab = Object.fromEntries(Array.from({ length: 256 }, (_, byte) => [String.fromCharCode(0x100 + byte), byte]))
+  let next = 0x100
+  const printable = (byte: number) => (byte > 32 && byte < 127) || (byte > 160 && byte !== 173)
+  const letters = Array.from({ length: 256 }, (_, byte) => String.fromCharCode(printable(byte) ? byte : next++))
+  const vocab = Object.fromEntries(letters.map((letter, byte) => [letter, byte]))
   const special = { '<|endoftext|>': 151643, '<|im_start|>': 151644, '<|im_end|>': 151645, '<|mask|>': 151669 }
   return {
     added_tokens: Object.entries(special).map(([content, id]) => ({ id, content, special: true })),
+    normalizer: null,
+    post_processor: null,
     pre_tokenizer: { type: 'ByteLevel', add_prefix_space: false, use_regex: true },
     decoder: { type: 'ByteLevel' },
     model: { type: 'BPE', vocab, merges: [] },
