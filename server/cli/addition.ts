@@ -1,13 +1,16 @@
 /** What `lacuna model add` is about to do: where the model comes from, its size and licence, where it goes. */
-import { readdir, readFile, stat } from 'node:fs/promises'
+import type { Stats } from 'node:fs'
+import { readdir, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { BundleError } from '../base/errors.ts'
+import { absent } from '../base/hasCode.ts'
 import type { ConvertOptions } from '../model/convert.ts'
 import { bytesHere, shownBytes, sum } from '../model/downloadAll.ts'
 import { type Net, type Repository, readFileText, readRepository } from '../model/hub.ts'
 import { type Licence, licenceInCard, licenceOf } from '../model/licence.ts'
 import { readManifest } from '../model/manifest.ts'
 import type { ModelReference } from '../model/modelReference.ts'
+import { readJsonFile, readPlainFile } from '../model/readJsonFile.ts'
 import { downloadsFolder } from '../model/store.ts'
 import { type Wanted, wantedFiles } from '../model/wantedFiles.ts'
 
@@ -77,20 +80,19 @@ async function planRepository(
 }
 
 async function planFolder(dir: string, { name, quant, modelsDir }: AdditionChoices): Promise<Addition> {
-  const entries = new Map<string, number>()
-  for (const entry of await readdir(dir, { withFileTypes: true }))
-    if (entry.isFile()) entries.set(entry.name, (await stat(join(dir, entry.name))).size)
+  const entries = await plainFilesIn(dir)
   const isBundle = entries.has('lacuna.json')
   if (!isBundle && !entries.has('config.json'))
     throw new BundleError(`${dir}: neither a lacuna.json nor a config.json; wanted a bundle or a Hugging Face folder`)
   const manifest = isBundle ? await readManifest(dir) : undefined
   const weightBytes = [...entries].reduce(
-    (total, [file, bytes]) => total + (file.endsWith('.safetensors') ? bytes : 0),
+    (total, [file, { size }]) => total + (file.endsWith('.safetensors') ? size : 0),
     0,
   )
   const bundleBytes = manifest ? sum(manifest.files) : bundleEstimate(weightBytes / 2, quant)
-  const readme = entries.has('README.md') ? licenceInCard(await readFile(join(dir, 'README.md'), 'utf8')) : undefined
-  const licence = licenceOf((manifest?.licence ?? readme ?? (await licenceInConfig(dir)))?.toLowerCase())
+  const card = entries.has('README.md') ? await readPlainFile(join(dir, 'README.md'), 'remove it') : new Uint8Array()
+  const inCard = licenceInCard(Buffer.from(card).toString('utf8'))
+  const licence = licenceOf((manifest?.licence ?? inCard ?? (await licenceInConfig(dir)))?.toLowerCase())
   return {
     name,
     source: { kind: 'folder', dir, isBundle },
@@ -105,10 +107,24 @@ async function planFolder(dir: string, { name, quant, modelsDir }: AdditionChoic
   }
 }
 
+/** By name. Links count as what they lead to: the caches of other programs hold nothing else. */
+export async function plainFilesIn(dir: string): Promise<ReadonlyMap<string, Stats>> {
+  const files = new Map<string, Stats>()
+  for (const name of (await readdir(dir)).sort()) {
+    const entry = await stat(join(dir, name)).catch(absent)
+    if (entry?.isFile()) files.set(name, entry)
+  }
+  return files
+}
+
 /** Where the files of a repository go: under its own name, which tells some kinds of models apart. */
 export function fetchDir(workDir: string, source: Extract<Source, { kind: 'repository' }>): string {
   if (source.wanted.kind === 'bundle') return stagedDir(workDir)
   return join(workDir, 'source', source.repository.id.split('/')[1]!)
+}
+
+export function isBundle({ source }: Addition): boolean {
+  return source.kind === 'folder' ? source.isBundle : source.wanted.kind === 'bundle'
 }
 
 /** Where the bundle lies until it is installed. */
@@ -134,13 +150,9 @@ function described(rows: readonly (readonly [string, string])[]): string {
 
 /** `infill.licence` of our own folders. */
 async function licenceInConfig(dir: string): Promise<string | undefined> {
-  let config: { infill?: { licence?: unknown } } | null
-  try {
-    config = JSON.parse(await readFile(join(dir, 'config.json'), 'utf8'))
-  } catch (error) {
-    if (error instanceof SyntaxError) return undefined // the conversion says what is wrong with it
-    throw error
-  }
+  const config = (await readJsonFile(join(dir, 'config.json'), 'fetch the model again')) as {
+    infill?: { licence?: unknown }
+  } | null
   const licence = config?.infill?.licence
   return typeof licence === 'string' ? licence : undefined
 }

@@ -2,18 +2,22 @@
  * Carries an addition out: fetch, convert, verify, self-test, install. Each step leaves what it has done in the work
  * folder, so that the same command goes on where it was stopped; the bundle appears among the models in one step.
  */
+import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { BundleError, throwIfAborted } from '../base/errors.ts'
+import { absent } from '../base/hasCode.ts'
 import { checkConvertible } from '../model/checkConvertible.ts'
 import { type ConvertOptions, convertModel } from '../model/convert.ts'
 import { asFullDisk } from '../model/download.ts'
 import { downloadAll } from '../model/downloadAll.ts'
 import type { Net } from '../model/hub.ts'
 import { readManifest } from '../model/manifest.ts'
-import { verifyBundle } from '../model/openBundle.ts'
+import { type FileVerdict, verifyBundle } from '../model/openBundle.ts'
+import { refreshBundle } from '../model/refreshBundle.ts'
 import { downloadsFolder, installModel } from '../model/store.ts'
-import { type Addition, fetchDir, type Quant, type Source, stagedDir } from './addition.ts'
+import { isHeld } from '../model/workLock.ts'
+import { type Addition, fetchDir, isBundle, plainFilesIn, type Quant, type Source, stagedDir } from './addition.ts'
 import type { ProgressBar } from './progressBar.ts'
 import { type SelfTest, selfTest } from './selfTest.ts'
 
@@ -36,23 +40,36 @@ export async function carryOut(addition: Addition, net: Net, options: CarryOutOp
   const staged = stagedDir(workDir)
   if (source.kind === 'repository') await fetchAll(source, workDir, net, options)
   if (source.kind === 'folder' && source.isBundle) await copyBundle(source.dir, staged, options, signal)
-  else if (source.kind === 'folder' || source.wanted.kind === 'weights') await convert(addition, options, signal)
+  else if (!isBundle(addition)) await convert(addition, options, signal)
   throwIfAborted(signal)
 
-  const bad = (await verifyBundle(staged, () => throwIfAborted(signal))).filter(({ problem }) => problem)
+  let bad = await badFiles(staged, signal)
+  const graphs = new Set((await readManifest(staged)).graphs.map(({ file }) => file))
+  if (bad.length > 0 && bad.every(({ path }) => graphs.has(path))) {
+    options.say('its graph is not the one that this version makes, so it is made again')
+    await refreshBundle(staged)
+    bad = await badFiles(staged, signal)
+  }
   if (bad.length > 0) {
     const list = bad.map(({ path, problem }) => `${path}: ${problem}`).join('; ')
-    await rm(staged, { recursive: true, force: true }) // fetched or made again by the next run
+    // What is gone is fetched, or made again, by the next run.
+    if (isBundle(addition)) for (const { path } of bad) await rm(join(staged, path), { force: true })
+    else await rm(staged, { recursive: true, force: true })
     throw new BundleError(`${name}: ${list}; it was not installed, run the command again`)
   }
   options.say(selfTestLine(await selfTest(staged, signal), addition))
   throwIfAborted(signal)
   const dir = await installModel(staged, name)
-  if (source.kind === 'repository' && options.keepSource && source.wanted.kind === 'weights')
+  if (source.kind === 'repository' && options.keepSource && source.wanted.kind === 'weights') {
+    await writeFile(join(workDir, keptMark), '')
     options.say(`the files it was made from stay in ${fetchDir(workDir, source)}`)
-  else await rm(workDir, { recursive: true, force: true })
+  } else await rm(workDir, { recursive: true, force: true })
   await removeOlder(addition)
   return dir
+}
+
+async function badFiles(dir: string, signal: AbortSignal): Promise<FileVerdict[]> {
+  return (await verifyBundle(dir, () => throwIfAborted(signal))).filter(({ problem }) => problem)
 }
 
 /** Small files first, and what they tell, before the weights. */
@@ -114,7 +131,8 @@ async function convert(
   const known = licence.text === 'unknown' ? {} : { licence: licence.text }
   const convertOptions = { quant, name, ...originOf(source), facts: { ...known, ...facts } }
   // What is there was made from these files with these options, or is of no use.
-  const madeFrom = JSON.stringify({ convertOptions, files: await filesIn(from) })
+  const files = Array.from(await plainFilesIn(from), ([file, { size, mtimeMs }]) => [file, size, mtimeMs])
+  const madeFrom = JSON.stringify({ convertOptions, files })
   const recordFile = join(workDir, 'made-from.json')
   if ((await readFile(recordFile, 'utf8').catch(absent)) !== madeFrom) {
     await rm(to, { recursive: true, force: true })
@@ -142,9 +160,8 @@ function originOf(source: Source): { origin?: string } {
 
 /** Model card and licence go with the model. */
 async function copyCards(from: string, to: string): Promise<void> {
-  for (const file of await readdir(from, { withFileTypes: true })) {
-    if (file.isFile() && /^(README\.md|LICENSE(\.txt|\.md)?)$/.test(file.name))
-      await copyFile(join(from, file.name), join(to, file.name))
+  for (const name of (await plainFilesIn(from)).keys()) {
+    if (/^(README\.md|LICENSE(\.txt|\.md)?)$/.test(name)) await copyFile(join(from, name), join(to, name))
   }
 }
 
@@ -159,27 +176,16 @@ function selfTestLine({ problems, firstGuess, entropies }: SelfTest, { name, wor
   return `self-test passed: entropies from ${least} to ${most} nats, first guess ${JSON.stringify(firstGuess)}`
 }
 
-/** Downloads of other commits of the same repository; nobody comes back to them. */
+/** Marks a work folder whose sources the person asked for. */
+const keptMark = 'kept'
+
+/** Downloads of other commits of the same repository, that nobody works on or asked to keep: who comes back to them? */
 async function removeOlder({ source, workDir }: Addition): Promise<void> {
   if (source.kind !== 'repository') return
   const stem = `${source.repository.id.replace('/', '--')}@`
   for (const entry of (await readdir(downloadsFolder()).catch(absent)) ?? []) {
     const dir = join(downloadsFolder(), entry)
-    if (entry.startsWith(stem) && dir !== workDir) await rm(dir, { recursive: true, force: true })
+    if (!entry.startsWith(stem) || dir === workDir || existsSync(join(dir, keptMark)) || (await isHeld(dir))) continue
+    await rm(dir, { recursive: true, force: true })
   }
-}
-
-async function filesIn(dir: string): Promise<readonly (readonly [string, number, number])[]> {
-  const files: (readonly [string, number, number])[] = []
-  for (const entry of await readdir(dir, { withFileTypes: true })) {
-    if (!entry.isFile()) continue
-    const { size, mtimeMs } = await stat(join(dir, entry.name))
-    files.push([entry.name, size, mtimeMs])
-  }
-  return files.sort(([a], [b]) => (a < b ? -1 : 1))
-}
-
-function absent(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined
-  throw error
 }

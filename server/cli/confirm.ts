@@ -1,5 +1,5 @@
 /** A question with y or n for an answer, where somebody is there to answer. */
-import { abortReason, UserError } from '../base/errors.ts'
+import { abortReason, throwIfAborted, UserError } from '../base/errors.ts'
 import type { Terminal } from './command.ts'
 
 /**
@@ -16,6 +16,7 @@ export async function confirm(
   if (yes) return true
   if (!('isTTY' in stdin) || stdin.isTTY !== true)
     throw new UserError('standard input is no terminal, so nobody can be asked; add --yes to go on')
+  if (signal) throwIfAborted(signal) // no event would come any more
   err(`${question} [y/N] `)
   const lines = stdin[Symbol.asyncIterator]()
   const interrupted = new Promise<never>((_, reject) => {

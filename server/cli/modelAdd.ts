@@ -7,13 +7,13 @@ import type { Net } from '../model/hub.ts'
 import { BusyError } from '../model/hubRefusal.ts'
 import { parseReference } from '../model/modelReference.ts'
 import { checkFree, modelPlaces } from '../model/store.ts'
-import { nameOf, planAddition } from './addition.ts'
+import { holding } from '../model/workLock.ts'
+import { isBundle, nameOf, planAddition } from './addition.ts'
 import { carryOut } from './carryOut.ts'
 import type { Arguments, Command, Terminal } from './command.ts'
 import { confirm } from './confirm.ts'
 import { factOptions, factsOption, quantOf, quantOption } from './modelConvert.ts'
 import { progressBar } from './progressBar.ts'
-import { holding } from './workLock.ts'
 
 /** What a shell says of a command ended by the interrupt key. */
 const interruptedCode = 130
@@ -63,6 +63,9 @@ async function add(args: Arguments, terminal: Terminal, signal: AbortSignal): Pr
   await checkFree(name)
   const addition = await planAddition(reference, { name, quant, modelsDir: modelPlaces().user }, net)
   const { licence, description, neededBytes, workDir } = addition
+  const forConversion = ['quant', ...Object.keys(factOptions)].find((option) => args.text(option) !== undefined)
+  if (isBundle(addition) && forConversion !== undefined)
+    throw new UserError(`${name}: a bundle is taken as it is; --${forConversion} is for models to be converted`)
   terminal.err(description)
   if (!licence.permissive && !args.flag('accept-license'))
     throw new UserError(`${name}: its licence is ${licence.text}; read it, then add --accept-license if you accept it`)

@@ -1,5 +1,5 @@
 /** `lacuna model convert`: a Hugging Face folder becomes a bundle. */
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { readFile, rm } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { UserError } from '../base/errors.ts'
@@ -78,9 +78,12 @@ export const modelConvert: Command = {
       return convertModel(source, to, options, bar.update).finally(bar.end)
     }
     const quant = quantOf(args)
+    // Beside the bundle: there is room on that disk, if anywhere. Of one name, so that what an interrupted run left is
+    // gone on with, or goes.
+    const float = join(out, 'float32-for-report')
+    if (!args.flag('report')) await rm(float, { recursive: true, force: true })
     terminal.out(`${out}: ${reportLine(await convert(out, quant, 'converting'))}\n`)
     if (!args.flag('report') || quant === 'f32') return 0
-    const float = await mkdtemp(join(out, 'float32-')) // beside the bundle: there is room on that disk, if anywhere
     try {
       await convert(float, 'f32', 'converting to float32, to compare')
       const code = await readFile(fileURLToPath(import.meta.url), 'utf8') // this program: code that is always at hand

@@ -23,9 +23,9 @@ export interface SelfTest {
   readonly entropies: readonly number[] // nats, one per slot
 }
 
-/** @throws {BundleError} when the bundle cannot be opened. */
+/** @param bundleDir of a bundle just verified. @throws {BundleError} when it cannot be opened. */
 export async function selfTest(bundleDir: string, signal: AbortSignal): Promise<SelfTest> {
-  const { manifest, graphPath } = await openBundle(bundleDir)
+  const { manifest, graphPath } = await openBundle(bundleDir, { check: 'sizes' })
   const tokenizer = await readTokenizer(bundleDir, manifest.vocab)
   const start = manifest.documentStartId === undefined ? [] : [manifest.documentStartId]
   const prefixIds = [...start, ...tokenizer.encode(before)]

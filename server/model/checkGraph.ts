@@ -9,8 +9,8 @@ import { blockSize, buildGraph, groupSize, linearGroups, type ModelShape, topCou
 import { type BundleLayout, layoutBundle } from './layout.ts'
 import type { Manifest } from './manifest.ts'
 import { bundleShape, readModelConfig } from './modelConfig.ts'
+import { readExactly } from './readExactly.ts'
 import { openPlainFile } from './readJsonFile.ts'
-import { readExactly } from './safetensors.ts'
 
 const again = 'run "lacuna model convert" again'
 const maxGraphBytes = 128 * 1024 * 1024 // a model of 7 billion weights takes 46 MB in q4_1, 1 MB else

@@ -22,7 +22,7 @@ const tokenizerSchema = z.looseObject({
     )
     .nullish(),
   normalizer: z.unknown().optional(),
-  pre_tokenizer: z.unknown(),
+  pre_tokenizer: z.unknown().optional(),
   model: z.looseObject({
     type: z.string(),
     vocab: z.unknown(),

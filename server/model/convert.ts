@@ -6,6 +6,7 @@
 import { stat } from 'node:fs/promises'
 import { basename, join, resolve } from 'node:path'
 import { BundleError } from '../base/errors.ts'
+import { checkSources } from './checkSources.ts'
 import { blockSize, groupSize, linearGroups, type ModelShape, topCount } from './graph.ts'
 import { type InfillFacts, infillFacts } from './infillFacts.ts'
 import type { Storage } from './layout.ts'
@@ -14,7 +15,7 @@ import { bundleShape, type ModelConfig, readModelConfig } from './modelConfig.ts
 import { quantizeQ4 } from './quantize.ts'
 import { madeTokenizer } from './qwenTokenizer.ts'
 import { openSafetensors, type Safetensors } from './safetensors.ts'
-import { checkSources, type Sources, sourceUnits } from './sourceUnits.ts'
+import { type Sources, sourceUnits } from './sourceUnits.ts'
 import { readSpecialTokens } from './specialTokens.ts'
 import { tensorNames } from './tensorNames.ts'
 import type { Progress, Tally } from './units.ts'
@@ -71,7 +72,7 @@ export async function convertModel(
         shape,
         storage,
         manifest,
-        fingerprint: await fingerprint([...weights.paths, ...(adapter?.paths ?? [])]),
+        fingerprint: `${quantisers} ${await fingerprint([...weights.paths, ...(adapter?.paths ?? [])])}`,
         ...(made && { madeFiles: made }),
       }
       const written = await writeBundle(plan, sourceUnits(sources), progress)
@@ -96,6 +97,9 @@ async function openAdapter(dir: string, facts: InfillFacts): Promise<Safetensors
     throw new BundleError(`${path}: no such file, but config.json speaks of an adapter; fetch the model again`)
   return undefined
 }
+
+/** One more whenever the same weights become other blocks: what another version began is then begun anew. */
+const quantisers = 1
 
 /** Sizes and times of the weights: what a run that goes on must find unchanged. */
 async function fingerprint(paths: readonly string[]): Promise<string> {
@@ -147,7 +151,9 @@ async function chooseStorage(
   if (count === 0) return 'q4'
   const probe = await weights.read(name, 0, count)
   if (!probe.every(Number.isFinite)) return 'q4' // refused later, with its name
-  return quantizeQ4(probe).exactBlocks * blockSize === count ? 'q4_1' : 'q4'
+  const { exactBlocks, scales } = quantizeQ4(probe)
+  const telling = scales.some((scale) => scale > 0) // rows of one value are blocks of any kind
+  return telling && exactBlocks * blockSize === count ? 'q4_1' : 'q4'
 }
 
 function makeManifest(

@@ -2,6 +2,7 @@
 import { type FileHandle, lstat, open as openFile, rename, rm, statfs } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BundleError } from '../base/errors.ts'
+import { hasCode, isDiskFull } from '../base/hasCode.ts'
 import { hashFile } from './hashFile.ts'
 import type { BundleLayout } from './layout.ts'
 import type { Manifest } from './manifest.ts'
@@ -107,7 +108,7 @@ export class DataFiles {
     try {
       await this.sync()
     } catch (error) {
-      if (!hasCode(error, 'ENOSPC') && !hasCode(error, 'EDQUOT') && !hasCode(error, 'EBADF')) throw error
+      if (!isDiskFull(error) && !hasCode(error, 'EBADF')) throw error
     } finally {
       await this.close()
     }
@@ -186,8 +187,4 @@ async function sizeOf(path: string): Promise<number> {
 
 function ignoreClosed(error: unknown): void {
   if (!hasCode(error, 'EBADF')) throw error
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -11,7 +11,7 @@ import { bundleShape, readModelConfig } from './modelConfig.ts'
 import { openBundle } from './openBundle.ts'
 import { dequantizeQ4, dequantizeQ8 } from './quantize.ts'
 import { dequantizeZeroPoints } from './quantizeZeroPoints.ts'
-import { readExactly } from './safetensors.ts'
+import { readExactly } from './readExactly.ts'
 import { noTally, type Progress, type Unit } from './units.ts'
 import { writeBundle } from './writeBundle.ts'
 

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto'
 import { open, readFile } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { BundleError, throwIfAborted, UserError } from '../base/errors.ts'
+import { isDiskFull } from '../base/hasCode.ts'
 import { hashFile } from './hashFile.ts'
 import { type Answer, httpGet, NetworkError } from './httpGet.ts'
 import type { Net, RepositoryFile } from './hub.ts'
@@ -35,6 +36,7 @@ export async function downloadFile(
   const retries = new Retries(net.clock, net.note)
   let expected: Pick<RepositoryFile, 'bytes' | 'sha256' | 'gitSha1'> = file
   let isPatchwork = (await sizeOf(part)) > 0 // written in more than one go
+  let furthest = 0 // of all attempts; a server that knows no ranges and always ends early must not be asked for ever
   for (;;) {
     let have = await sizeOf(part)
     if (have > file.bytes) {
@@ -50,6 +52,7 @@ export async function downloadFile(
       if (!isPatchwork) throw new BundleError(`${asked.id}: ${file.path}: ${problem}; it was not kept`)
       net.note(`${file.path}: ${problem}; begun anew`)
       isPatchwork = false
+      furthest = 0
       continue
     }
     try {
@@ -69,7 +72,8 @@ export async function downloadFile(
       expected = withHashOf(answer, expected, `${asked.id}: ${file.path}`)
       isPatchwork = start > 0
       const end = await append(answer, part, start, file.bytes, (bytes) => {
-        retries.progressed()
+        if (bytes > furthest) retries.progressed()
+        furthest = Math.max(furthest, bytes)
         onBytes(bytes)
       })
       if (end > file.bytes) {
@@ -188,14 +192,10 @@ function shown(hash: string): string {
 }
 
 export function asFullDisk(error: unknown, path: string, bytes: number): unknown {
-  if (!hasCode(error, 'ENOSPC') && !hasCode(error, 'EDQUOT')) return error
+  if (!isDiskFull(error)) return error
   const megabytes = Math.ceil(bytes / 1e6)
   return new UserError(
     `${basename(path)}: the disk of ${dirname(path)} is full; this file takes ${megabytes} MB. Make room and run the command again: what was fetched stays`,
     { cause: error },
   )
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

@@ -2,6 +2,7 @@
 import { mkdir, stat, statfs } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { UserError } from '../base/errors.ts'
+import { absent } from '../base/hasCode.ts'
 import { downloadFile } from './download.ts'
 import { fileUrl, type Net, type Repository, type RepositoryFile } from './hub.ts'
 import type { Progress } from './units.ts'
@@ -66,10 +67,4 @@ export function sum(files: readonly { readonly bytes: number }[]): number {
 
 async function bytesOf(path: string): Promise<number | undefined> {
   return (await stat(path).catch(absent))?.size
-}
-
-function absent(error: unknown): undefined {
-  if (error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR'))
-    return undefined
-  throw error
 }

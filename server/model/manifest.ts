@@ -71,9 +71,11 @@ export async function readManifest(bundle: string): Promise<Manifest> {
   const data = await readJsonFile(path, 'a model bundle has a lacuna.json, made by "lacuna model convert"')
   const manifest = parsed(manifestSchema, data, path, again)
   checkFacts(manifest, path, again)
-  const paths = manifest.files.map((file) => file.path)
-  const twice = paths.find((one, i) => paths.indexOf(one) !== i)
-  if (twice !== undefined) throw new BundleError(`${path}: files lists ${twice} twice; ${again}`)
+  const paths = new Set<string>()
+  for (const file of manifest.files) {
+    if (paths.has(file.path)) throw new BundleError(`${path}: files lists ${file.path} twice; ${again}`)
+    paths.add(file.path)
+  }
   return manifest
 }
 

@@ -8,7 +8,7 @@ import { BundleError } from '../base/errors.ts'
 import type { LinearGroup, ModelShape } from './graph.ts'
 import type { Manifest } from './manifest.ts'
 import { largeJson, readJsonFile } from './readJsonFile.ts'
-import type { Rope, RopeScaling } from './rope.ts'
+import { readRope } from './ropeConfig.ts'
 
 export interface ModelConfig {
   readonly path: string
@@ -66,7 +66,7 @@ const configSchema = z.object({
   num_hidden_layers: z.number().int().positive().max(1000),
   num_key_value_heads: small.nullish(),
   head_dim: small.nullish(),
-  vocab_size: size,
+  vocab_size: size.max(2 ** 22), // far more than any public vocabulary; lists of ids are made of it
   max_position_embeddings: size,
   rms_norm_eps: z.number().positive(),
   hidden_act: z.string().default('silu'),
@@ -88,7 +88,8 @@ export async function readModelConfig(dir: string): Promise<ModelConfig> {
   const modelType = data.model_type
   const type = typeof modelType === 'string' && Object.hasOwn(modelTypes, modelType) ? modelTypes[modelType] : undefined
   if (typeof modelType !== 'string' || !type) {
-    const reason = typeof modelType === 'string' ? refusedTypes[modelType] : undefined
+    const isRefused = typeof modelType === 'string' && Object.hasOwn(refusedTypes, modelType)
+    const reason = isRefused ? refusedTypes[modelType] : undefined
     const known = Object.keys(modelTypes).join(', ')
     const found = JSON.stringify(modelType) ?? 'missing'
     throw new BundleError(
@@ -182,73 +183,6 @@ function fromLlada(data: Record<string, unknown>, path: string): Record<string, 
     rms_norm_eps: data.rms_norm_eps,
     rope_theta: data.rope_theta,
     tie_word_embeddings: data.weight_tying,
-  }
-}
-
-const positive = z.number().positive()
-const scalingSchemas = {
-  linear: z.object({ factor: positive }),
-  llama3: z.object({
-    factor: positive,
-    low_freq_factor: positive,
-    high_freq_factor: positive,
-    original_max_position_embeddings: positive,
-  }),
-  yarn: z.object({
-    factor: positive,
-    beta_fast: positive.nullish(),
-    beta_slow: positive.nullish(),
-    original_max_position_embeddings: positive.nullish(),
-    attention_factor: positive.nullish(),
-    mscale: z.undefined().nullish(),
-    truncate: z.literal(true).nullish(),
-  }),
-}
-
-function readRope(config: Config, path: string): Rope {
-  const given = config.rope_scaling ?? config.rope_parameters ?? {}
-  const theta = config.rope_theta ?? config.rope_parameters?.rope_theta
-  if (typeof theta !== 'number' || !(theta > 0)) throw new BundleError(`${path}: rope_theta is missing`)
-  const kind = given.rope_type ?? given.type ?? 'default'
-  if (kind === 'default') return { theta }
-  const scaling = readScaling(kind, given, config.max_position_embeddings)
-  if (scaling) return { theta, scaling }
-  throw inexpressible(path, `rope_scaling is ${JSON.stringify(given)}`)
-}
-
-function readScaling(kind: unknown, given: unknown, maxPositions: number): RopeScaling | undefined {
-  switch (kind) {
-    case 'linear': {
-      const { data } = scalingSchemas.linear.safeParse(given)
-      return data && { kind, factor: data.factor }
-    }
-    case 'llama3': {
-      const { data } = scalingSchemas.llama3.safeParse(given)
-      return (
-        data && {
-          kind,
-          factor: data.factor,
-          lowFrequencyFactor: data.low_freq_factor,
-          highFrequencyFactor: data.high_freq_factor,
-          originalLength: data.original_max_position_embeddings,
-        }
-      )
-    }
-    case 'yarn': {
-      const { data } = scalingSchemas.yarn.safeParse(given)
-      return (
-        data && {
-          kind,
-          factor: data.factor,
-          betaFast: data.beta_fast ?? 32,
-          betaSlow: data.beta_slow ?? 1,
-          originalLength: data.original_max_position_embeddings ?? maxPositions,
-          amplitude: data.attention_factor ?? (data.factor <= 1 ? 1 : 0.1 * Math.log(data.factor) + 1),
-        }
-      )
-    }
-    default:
-      return undefined
   }
 }
 

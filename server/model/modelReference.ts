@@ -3,7 +3,7 @@ import { stat } from 'node:fs/promises'
 import { isAbsolute, resolve } from 'node:path'
 import { UserError } from '../base/errors.ts'
 import { refuseInTheClear, shownUrl, type Token } from './httpGet.ts'
-import type { Environment } from './proxy.ts'
+import { decoded, type Environment } from './proxy.ts'
 
 export type ModelReference =
   | { readonly kind: 'folder'; readonly dir: string }
@@ -79,15 +79,6 @@ function isRepositoryId(text: string): boolean {
 function checkedRevision(text: string): string {
   if (/^[\w./+-]{1,200}$/.test(text) && !text.includes('..')) return text
   throw new UserError(`"${text}" is no revision; wanted a branch, a tag or a commit's hash`)
-}
-
-function decoded(part: string): string {
-  try {
-    return decodeURIComponent(part)
-  } catch (error) {
-    if (error instanceof URIError) return part
-    throw error
-  }
 }
 
 async function isFolder(path: string): Promise<boolean> {

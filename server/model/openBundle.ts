@@ -2,6 +2,7 @@
 import { realpath, stat } from 'node:fs/promises'
 import { dirname, isAbsolute, join, posix } from 'node:path'
 import { BundleError, messageOf } from '../base/errors.ts'
+import { hasCode } from '../base/hasCode.ts'
 import { checkGraph, expectGraph } from './checkGraph.ts'
 import { hashFile } from './hashFile.ts'
 import { type Manifest, readManifest } from './manifest.ts'
@@ -29,7 +30,7 @@ export async function openBundle(dir: string, options: OpenBundleOptions = {}): 
   const manifest = await readManifest(dir)
   const graph = chooseGraph(dir, manifest, options.quant)
   const listed = new Map(manifest.files.map((file) => [file.path, file]))
-  const needed = new Set([graph.file, ...graph.externalData, 'tokenizer.json', 'config.json'])
+  const needed = new Set(neededBy(graph))
   for (const path of needed) {
     if (!listed.has(path))
       throw new BundleError(`${join(dir, path)}: lacuna.json does not list it; run "lacuna model convert" again`)
@@ -61,6 +62,10 @@ export async function openBundle(dir: string, options: OpenBundleOptions = {}): 
   return { dir, manifest, graph, graphPath }
 }
 
+function neededBy({ file, externalData }: Bundle['graph']): readonly string[] {
+  return [file, ...externalData, 'tokenizer.json', 'config.json']
+}
+
 const maxSmallBytes = 128 * 1024 * 1024 // of the graph, and of what the tokenizer is made from
 
 export interface FileVerdict {
@@ -69,20 +74,26 @@ export interface FileVerdict {
   readonly problem: string | undefined // one clause; undefined when the file is as lacuna.json says
 }
 
-/** Full sha256 of every file; `onFile` is told of each as it is done. Problems are results, not errors. */
+/** Full sha256 of every file, and whether all that is needed is listed; `onFile` is told of each as it is done. Problems are results, not errors. */
 export async function verifyBundle(
   dir: string,
   onFile: (verdict: FileVerdict) => void = () => {},
 ): Promise<FileVerdict[]> {
   const verdicts: FileVerdict[] = []
   const manifest = await readManifest(dir)
+  const tell = (verdict: FileVerdict) => {
+    verdicts.push(verdict)
+    onFile(verdict)
+  }
   for (const file of manifest.files) {
     const graph = manifest.graphs.find((candidate) => candidate.file === file.path)
     const damage = await fileProblem(dir, file, 'sha256')
     const problem = damage ?? (graph && (await graphProblem(dir, manifest, graph)))
-    const verdict = { path: file.path, bytes: file.bytes, problem }
-    verdicts.push(verdict)
-    onFile(verdict)
+    tell({ path: file.path, bytes: file.bytes, problem })
+  }
+  const listed = new Set(manifest.files.map(({ path }) => path))
+  for (const path of new Set(manifest.graphs.flatMap(neededBy))) {
+    if (!listed.has(path)) tell({ path, bytes: 0, problem: 'lacuna.json does not list it' })
   }
   return verdicts
 }
@@ -108,7 +119,8 @@ async function graphProblem(dir: string, manifest: Manifest, graph: Bundle['grap
   }
 }
 
-async function fileProblem(
+/** One clause; undefined when the file lies inside the bundle, as lacuna.json says. */
+export async function fileProblem(
   dir: string,
   file: Manifest['files'][number],
   check: 'size' | 'sha256',
@@ -138,8 +150,4 @@ async function fileProblem(
   return sha256 === file.sha256
     ? undefined
     : `sha256 is ${sha256.slice(0, 8)}…, lacuna.json says ${file.sha256.slice(0, 8)}…`
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

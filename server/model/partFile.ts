@@ -4,6 +4,7 @@
  */
 import { open, readFile, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { hasCode } from '../base/hasCode.ts'
 
 /** Gives the file its name, for good. */
 export async function finishPart(part: string, place: string): Promise<void> {
@@ -65,8 +66,4 @@ async function syncFolder(dir: string): Promise<void> {
   } finally {
     await folder.close()
   }
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

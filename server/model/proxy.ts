@@ -19,7 +19,7 @@ export function proxyFor(url: URL, env: Environment): URL | undefined {
 /** What goes into `Proxy-Authorization`, when the proxy's address holds a name. */
 export function proxyAuthorization(proxy: URL): string | undefined {
   if (proxy.username === '') return undefined
-  const pair = `${decodeURIComponent(proxy.username)}:${decodeURIComponent(proxy.password)}`
+  const pair = `${decoded(proxy.username)}:${decoded(proxy.password)}`
   return `Basic ${Buffer.from(pair).toString('base64')}`
 }
 
@@ -38,6 +38,16 @@ function isExempt(url: URL, list: string): boolean {
       if (!isAddress && match[2] !== undefined && match[2] !== port) return false
       return host === name || host.endsWith(`.${name}`)
     })
+}
+
+/** Percent signs resolved; text that only looks as if it had some stays as it is. */
+export function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part)
+  } catch (error) {
+    if (error instanceof URIError) return part
+    throw error
+  }
 }
 
 /** Without the brackets of an IPv6 address. */

@@ -4,10 +4,11 @@
  *
  * Source: Dream `tokenization_dream.py` (`PRETOKENIZE_REGEX`, merges, added tokens), which is Qwen2's.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { BundleError } from '../base/errors.ts'
 import { readJsonObject } from './modelConfig.ts'
+import { readPlainFile } from './readJsonFile.ts'
 
 const pretokenize =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"
@@ -28,7 +29,8 @@ export async function madeTokenizer(dir: string): Promise<Record<string, unknown
     )
   }
   const vocab = await readJsonObject(join(dir, 'vocab.json'))
-  const merges = (await readText(join(dir, 'merges.txt')))
+  const merges = Buffer.from(await readPlainFile(join(dir, 'merges.txt'), 'fetch the model again'))
+    .toString('utf8')
     .split('\n')
     .filter((line, i) => line.trim() !== '' && !(i === 0 && line.startsWith('#version:')))
     .map((line) => line.trim().split(' '))
@@ -81,14 +83,6 @@ function addedTokens(decoder: unknown): Record<string, unknown>[] {
         ]
       : [],
   )
-}
-
-async function readText(path: string): Promise<string> {
-  try {
-    return await readFile(path, 'utf8')
-  } catch (error) {
-    throw new BundleError(`${path}: no such file; fetch the model again`, { cause: error })
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

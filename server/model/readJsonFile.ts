@@ -26,18 +26,27 @@ export const largeJson: JsonBounds = { bytes: 100_000_000, values: 5_000_000 }
 export async function readJsonFile(path: string, advice: string, bounds: JsonBounds = smallJson): Promise<unknown> {
   const wrong = (reason: string, cause?: unknown) =>
     new BundleError(`${path}: ${printable(reason)}; ${advice}`, { cause })
+  const bytes = await readPlainFile(path, advice, bounds.bytes)
+  try {
+    return parseJson(bytes, bounds)
+  } catch (error) {
+    if (error instanceof SyntaxError) throw wrong(error.message, error)
+    throw error
+  }
+}
+
+/** @throws {BundleError} when the file is missing, no plain file, or larger than allowed. */
+export async function readPlainFile(path: string, advice: string, maxBytes = largeJson.bytes): Promise<Uint8Array> {
   const file = await openPlainFile(path, advice)
   try {
     const { size } = await file.stat()
-    if (size > bounds.bytes) throw wrong(`${size} bytes, at most ${bounds.bytes} are read`)
+    if (size > maxBytes)
+      throw new BundleError(`${printable(path)}: ${size} bytes, at most ${maxBytes} are read; ${advice}`)
     const bytes = new Uint8Array(size)
     let end = 0
     for (let read = 1; read > 0 && end < size; end += read)
       read = (await file.read(bytes, end, size - end, end)).bytesRead
-    return parseJson(bytes.subarray(0, end), bounds)
-  } catch (error) {
-    if (error instanceof SyntaxError) throw wrong(error.message, error)
-    throw error
+    return bytes.subarray(0, end)
   } finally {
     await file.close()
   }

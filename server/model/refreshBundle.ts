@@ -5,10 +5,12 @@
 import { createHash } from 'node:crypto'
 import { rename, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { BundleError } from '../base/errors.ts'
 import { expectGraph } from './checkGraph.ts'
 import { writeSynced } from './dataFiles.ts'
 import { buildGraph } from './graph.ts'
 import { type Manifest, manifestText, readManifest } from './manifest.ts'
+import { fileProblem } from './openBundle.ts'
 
 /** Whether `dir` is a bundle without the weights that it was made from. */
 export async function isFinishedBundle(dir: string): Promise<boolean> {
@@ -31,6 +33,10 @@ export async function refreshBundle(dir: string): Promise<Manifest> {
   const files = new Map(manifest.files.map((file) => [file.path, file]))
   for (const graph of manifest.graphs) {
     const { shape, layout } = await expectGraph(dir, manifest, graph)
+    for (const path of graph.externalData) {
+      const problem = await fileProblem(dir, files.get(path)!, 'size')
+      if (problem) throw new BundleError(`${join(dir, path)}: ${problem}; the graph was left as it is`)
+    }
     const bytes = buildGraph(shape, layout.tensors)
     const sha256 = createHash('sha256').update(bytes).digest('hex')
     files.set(graph.file, { path: graph.file, bytes: bytes.length, sha256 })

@@ -1,16 +1,16 @@
 /**
  * Weights on their way from safetensors into a bundle, some rows at a time, so that memory does not depend on the model.
- * Knows the tensor names of both sides and which becomes which.
+ * Knows the tensor names of both sides and which becomes which; that they are there, `checkSources.ts` has made sure.
  */
 import { BundleError } from '../base/errors.ts'
 import { toHalves } from './float16.ts'
-import { blockSize, groupSize, linearGroups, type ModelShape } from './graph.ts'
+import { blockSize, linearGroups, type ModelShape } from './graph.ts'
 import type { Storage } from './layout.ts'
 import type { Naming } from './modelConfig.ts'
 import { quantizeQ4, quantizeQ8 } from './quantize.ts'
 import { quantizeZeroPoints } from './quantizeZeroPoints.ts'
 import type { Safetensors } from './safetensors.ts'
-import { tensorNames } from './tensorNames.ts'
+import { normNames, tensorNames } from './tensorNames.ts'
 import { addTally, noTally, type Tally, type Unit, type WriteTensor } from './units.ts'
 
 export interface Sources {
@@ -22,12 +22,6 @@ export interface Sources {
 }
 
 const valuesAtOnce = 2 * 1024 * 1024
-
-/** @throws {BundleError} when a tensor is missing or of another shape, or one is left over that has no place. */
-export function checkSources(sources: Sources, dir: string): void {
-  checkTensors(sources.weights, modelTensors(sources), `${dir}: model`)
-  if (sources.adapter) checkTensors(sources.adapter, adapterTensors(sources.shape), `${dir}: adapter_model`)
-}
 
 /** All units of a bundle, in the order of `layoutBundle`. */
 export function sourceUnits(sources: Sources): Unit[] {
@@ -51,11 +45,6 @@ export function sourceUnits(sources: Sources): Unit[] {
   units.push(matrixUnit(sources, 'embedding', [names.embedding], wide))
   if (!shape.tiedHead) units.push(matrixUnit(sources, 'head', [names.head], wide))
   return [...units, ...adapterUnits(sources)]
-}
-
-function normNames({ queryKeyNorm }: ModelShape) {
-  const always = ['input_layernorm', 'post_attention_layernorm'] as const
-  return queryKeyNorm ? ([...always, 'query_norm', 'key_norm'] as const) : always
 }
 
 function wholeUnit(
@@ -108,8 +97,10 @@ function matrixUnit({ weights }: Sources, to: string, names: readonly string[], 
         for (let row = 0; row < rows; row += rowsAtOnce) {
           const count = Math.min(rowsAtOnce, rows - row)
           const values = await weights.read(name, row * columns, count * columns)
+          if (storage === 'f32') checkFinite(values, name, row * columns)
           const block = { to, firstRow: firstRow + row, columns, values }
-          tally = addTally(tally, await named(name, () => writeRows(write, block, storage)))
+          const where = `tensor ${name}, rows from ${row} on`
+          tally = addTally(tally, await named(where, () => writeRows(write, block, storage)))
         }
         firstRow += rows
       }
@@ -146,7 +137,6 @@ async function writeRows(write: WriteTensor, rows: Rows, storage: Storage): Prom
     write(`${to}.${part}`, data, firstRow * rowBytes)
   switch (storage) {
     case 'f32': {
-      checkFinite(values, to)
       await put('weight', values, columns * 4)
       return noTally
     }
@@ -208,73 +198,18 @@ function halvesOf(values: Float32Array, name: string): Uint16Array {
   return halves
 }
 
-/** What is read from `model*.safetensors`, by its name there. */
-function modelTensors({ shape, naming }: Sources): Map<string, readonly number[]> {
-  const { layers, width, vocab, headDim, biases, tiedHead } = shape
-  const names = tensorNames(naming)
-  const tensors = new Map<string, readonly number[]>([
-    [names.embedding, [vocab, width]],
-    [names.norm, [width]],
-  ])
-  if (!tiedHead) tensors.set(names.head, [vocab, width])
-  for (let layer = 0; layer < layers; layer++) {
-    const { prefix, norms, groups } = names.layer(layer)
-    for (const norm of normNames(shape))
-      tensors.set(`${prefix}.${norms[norm]}`, [norm.endsWith('layernorm') ? width : headDim])
-    for (const { name } of linearGroups) {
-      const { rows, columns } = groupSize(shape, name)
-      groups[name].forEach((part, i) => {
-        tensors.set(`${prefix}.${part}.weight`, [rows[i]!, columns])
-        if (biases.includes(name)) tensors.set(`${prefix}.${part}.bias`, [rows[i]!])
-      })
-    }
-  }
-  return tensors
-}
-
-function adapterTensors(shape: ModelShape): Map<string, readonly number[]> {
-  const { layers, width, extraIds, extraHeadRows, adapterRank } = shape
-  const tensors = new Map<string, readonly number[]>()
-  if (extraIds) tensors.set('model.embed_tokens.extra.weight', [extraIds, width])
-  if (extraHeadRows) tensors.set('lm_head.extra.weight', [extraHeadRows, width])
-  for (let layer = 0; adapterRank && layer < layers; layer++) {
-    for (const { name, parts } of linearGroups) {
-      const { rows, columns } = groupSize(shape, name)
-      parts.forEach((part, i) => {
-        tensors.set(`model.layers.${layer}.${part}.lora_A.weight`, [adapterRank, columns])
-        tensors.set(`model.layers.${layer}.${part}.lora_B.weight`, [rows[i]!, adapterRank])
-      })
-    }
-  }
-  return tensors
-}
-
-/** A tensor left over is an error too: a bias or a norm dropped in silence would make another model. */
-function checkTensors(found: Safetensors, wanted: ReadonlyMap<string, readonly number[]>, where: string): void {
-  for (const [name, dims] of wanted) {
-    const actual = found.tensors.get(name)?.dims
-    if (actual?.join() !== dims.join()) {
-      throw new BundleError(`${where}: tensor ${name}: wanted [${dims}], found ${actual ? `[${actual}]` : 'none'}`)
-    }
-  }
-  for (const name of found.tensors.keys()) {
-    const derived = name.endsWith('.rotary_emb.inv_freq') || name === 'lm_head.weight'
-    if (!wanted.has(name) && !derived)
-      throw new BundleError(`${where}: tensor ${name} has no place in the graph; this model cannot be converted yet`)
-  }
-}
-
-function checkFinite(values: Float32Array, name: string): void {
+/** @param first which value of the tensor the first one is. */
+function checkFinite(values: Float32Array, name: string, first = 0): void {
   for (let i = 0; i < values.length; i++) {
-    if (!Number.isFinite(values[i])) throw new BundleError(`tensor ${name}: value ${i} is ${values[i]}`)
+    if (!Number.isFinite(values[i])) throw new BundleError(`tensor ${name}: value ${first + i} is ${values[i]}`)
   }
 }
 
-async function named<T>(tensor: string, make: () => Promise<T>): Promise<T> {
+async function named<T>(where: string, make: () => Promise<T>): Promise<T> {
   try {
     return await make()
   } catch (error) {
     if (!(error instanceof RangeError)) throw error
-    throw new BundleError(`tensor ${tensor}: ${error.message}`, { cause: error })
+    throw new BundleError(`${where}: ${error.message}`, { cause: error })
   }
 }

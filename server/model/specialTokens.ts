@@ -2,7 +2,10 @@
 import { join } from 'node:path'
 import { z } from 'zod'
 import { BundleError } from '../base/errors.ts'
+import { hasCode } from '../base/hasCode.ts'
+import { checkTokenizer } from './checkTokenizer.ts'
 import { readJsonObject } from './modelConfig.ts'
+import { printable } from './readJsonFile.ts'
 
 export interface SpecialTokens {
   /** Ids of all added tokens, by what they spell. */
@@ -31,14 +34,21 @@ const configSchema = z.object({
  * A folder without `tokenizer_config.json` has no roles.
  *
  * @param made its `tokenizer.json`, when that had to be made.
- * @throws {BundleError} when `tokenizer.json` is missing or of another kind than byte-level BPE's.
+ * @throws {BundleError} when `tokenizer.json` is missing or one that no bundle can have.
  */
 export async function readSpecialTokens(dir: string, made?: Record<string, unknown>): Promise<SpecialTokens> {
   const path = join(dir, 'tokenizer.json')
-  const tokenizer = tokenizerSchema.safeParse(made ?? (await readJsonObject(path)))
+  const json = made ?? (await readJsonObject(path))
+  const tokenizer = tokenizerSchema.safeParse(json)
   if (!tokenizer.success) {
     const issue = tokenizer.error.issues[0]!
     throw new BundleError(`${path}: ${issue.path.join('.')}: ${issue.message}; a byte-level BPE tokenizer is needed`)
+  }
+  try {
+    checkTokenizer(json) // now rather than when the bundle is opened, hours of work later
+  } catch (error) {
+    if (!(error instanceof RangeError)) throw error
+    throw new BundleError(`${path}: ${printable(error.message)}; this model cannot be converted`, { cause: error })
   }
   const { added_tokens, model } = tokenizer.data
   const config = await readTokenizerConfig(join(dir, 'tokenizer_config.json'))
@@ -67,15 +77,11 @@ async function readTokenizerConfig(path: string): Promise<z.infer<typeof configS
   try {
     data = await readJsonObject(path)
   } catch (error) {
-    if (error instanceof BundleError && isAbsent(error.cause)) return {}
+    if (error instanceof BundleError && hasCode(error.cause, 'ENOENT')) return {}
     throw error
   }
   const parsed = configSchema.safeParse(data)
   if (parsed.success) return parsed.data
   const issue = parsed.error.issues[0]!
   throw new BundleError(`${path}: ${issue.path.join('.')}: ${issue.message}; fetch the model again`)
-}
-
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && error.code === 'ENOENT'
 }

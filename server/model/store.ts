@@ -1,10 +1,11 @@
 /** Where bundles live: the one in the package, and the user's own; which of them is the default. */
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { lstat, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import envPaths from 'env-paths'
 import { UserError } from '../base/errors.ts'
+import { hasCode } from '../base/hasCode.ts'
 
 export interface ModelPlaces {
   readonly embedded: string // folder of folders
@@ -93,7 +94,7 @@ export async function chosenDefault(places: ModelPlaces = modelPlaces()): Promis
   try {
     return (await readFile(defaultFile(places), 'utf8')).trim() || undefined
   } catch (error) {
-    if (isAbsent(error)) return undefined
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return undefined
     throw error
   }
 }
@@ -130,19 +131,22 @@ export async function checkFree(name: string, places: ModelPlaces = modelPlaces(
     throw new UserError(`"${name}" cannot be a model's name; wanted letters, digits, ".", "-" and "_"`)
   const taken = (await listModels(places)).find((model) => model.name.toLowerCase() === name.toLowerCase())
   if (taken?.place === 'embedded') throw new UserError(`${name} is the embedded model; choose another with --name`)
-  if (taken || existsSync(join(places.user, name))) {
+  const dir = join(places.user, name)
+  if (taken)
     throw new UserError(
-      `${join(places.user, name)}: there is such a model already; "lacuna model remove ${name}" first, or choose another name with --name`,
+      `${taken.dir}: there is such a model already; "lacuna model remove ${taken.name}" first, or choose another name with --name`,
     )
-  }
+  // What an interrupted removal left, for one; "model remove" does not see it.
+  if (existsSync(dir)) throw new UserError(`${dir}: in the way, and no model; delete it, or choose another with --name`)
 }
 
 /** @throws {UserError} for the embedded model and for what is not there. */
 export async function removeModel(name: string, places: ModelPlaces = modelPlaces()): Promise<InstalledModel> {
   const model = await removableModel(name, places)
   if ((await chosenDefault(places)) === name) await rm(defaultFile(places), { force: true })
-  // Without its manifest it is no bundle: what is interrupted here leaves no half model behind.
-  await rm(join(model.dir, 'lacuna.json'), { force: true })
+  // Without its manifest it is no bundle: what is interrupted here leaves no half model behind. Of a link, only the link
+  // is ours.
+  if (!(await lstat(model.dir)).isSymbolicLink()) await rm(join(model.dir, 'lacuna.json'), { force: true })
   await rm(model.dir, { recursive: true, force: true })
   return model
 }
@@ -166,11 +170,7 @@ async function namesIn(dir: string): Promise<string[]> {
   try {
     return await readdir(dir)
   } catch (error) {
-    if (isAbsent(error)) return []
+    if (hasCode(error, 'ENOENT', 'ENOTDIR')) return []
     throw error
   }
-}
-
-function isAbsent(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && (error.code === 'ENOENT' || error.code === 'ENOTDIR')
 }

@@ -1,5 +1,5 @@
 /** How published models name their weights, beside how our graph does. */
-import { type LinearGroup, linearGroups } from './graph.ts'
+import { type LinearGroup, linearGroups, type ModelShape } from './graph.ts'
 import type { Naming } from './modelConfig.ts'
 
 export interface TensorNames {
@@ -58,4 +58,10 @@ export function tensorNames(naming: Naming): TensorNames {
 
 function parts(group: LinearGroup): readonly string[] {
   return linearGroups.find(({ name }) => name === group)!.parts
+}
+
+/** The norms of a layer, in the order they are stored. */
+export function normNames({ queryKeyNorm }: ModelShape) {
+  const always = ['input_layernorm', 'post_attention_layernorm'] as const
+  return queryKeyNorm ? ([...always, 'query_norm', 'key_norm'] as const) : always
 }

@@ -5,15 +5,17 @@
  */
 import { createHash } from 'node:crypto'
 import { mkdir, realpath, rename, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { isDeepStrictEqual } from 'node:util'
 import { BundleError } from '../base/errors.ts'
+import { hasCode, isDiskFull } from '../base/hasCode.ts'
 import { DataFiles, writeSynced } from './dataFiles.ts'
 import { buildGraph, type ModelShape } from './graph.ts'
 import { type BundleLayout, layoutBundle, type Storage } from './layout.ts'
 import { type Manifest, manifestText, readManifest } from './manifest.ts'
-import { openPlainFile } from './readJsonFile.ts'
+import { readPlainFile } from './readJsonFile.ts'
 import type { Progress, Tally, Unit } from './units.ts'
+import { holding } from './workLock.ts'
 
 export interface BundlePlan {
   readonly sourceDir: string // where config.json and the tokenizer are; may be `outDir`
@@ -38,6 +40,7 @@ const copiedFiles = ['generation_config.json', 'tokenizer_config.json', 'README.
 const neededFiles = ['config.json', 'tokenizer.json']
 
 /**
+ * @throws {UserError} when another process writes into `outDir`.
  * @throws {BundleError} when `sourceDir` lacks a file, or there is too little room on the disk; whatever a unit throws.
  *   After a `BundleError` nothing of the attempt is left; after any other error the next run goes on where it stopped.
  */
@@ -48,11 +51,27 @@ export async function writeBundle(
 ): Promise<Written> {
   const { outDir, shape, storage } = plan
   const layout = layoutBundle(shape, storage)
-  const graph = buildGraph(shape, layout.tensors)
-  const sideFiles = await readSideFiles(plan)
+  const files = { layout, graph: buildGraph(shape, layout.tensors), sideFiles: await readSideFiles(plan) }
+  await refuseToReplace(plan, files.sideFiles)
   await mkdir(join(outDir, 'onnx'), { recursive: true })
   if ((await realpath(join(outDir, 'onnx'))) !== join(await realpath(outDir), 'onnx'))
     throw new BundleError(`${join(outDir, 'onnx')}: a link that leaves its folder; remove it, or choose another --out`)
+  return holding(join(outDir, 'onnx'), () => writeFiles(plan, files, units, progress))
+}
+
+interface BundleFiles {
+  readonly layout: BundleLayout
+  readonly graph: Uint8Array
+  readonly sideFiles: readonly (readonly [string, Uint8Array])[]
+}
+
+async function writeFiles(
+  plan: BundlePlan,
+  { layout, graph, sideFiles }: BundleFiles,
+  units: readonly Unit[],
+  progress: (progress: Progress) => void,
+): Promise<Written> {
+  const { outDir, storage } = plan
   const place = { dir: join(outDir, 'onnx'), journal: `${storage}.unfinished`, fingerprint: fingerprintOf(plan) }
   const data = await DataFiles.open({ ...place, syncEveryMs: plan.syncEveryMs ?? 2000 }, layout)
   try {
@@ -84,7 +103,7 @@ export async function writeBundle(
       throw error
     }
     await data.pause()
-    if (isFull(error)) {
+    if (isDiskFull(error)) {
       throw new BundleError(
         `${outDir}: the disk is full after ${data.progress.doneBytes} of ${data.progress.totalBytes} bytes; make room and run the same again, it goes on from there`,
         { cause: error },
@@ -136,12 +155,7 @@ async function readSideFiles({ sourceDir, madeFiles }: BundlePlan): Promise<[str
   for (const name of [...neededFiles, ...copiedFiles]) {
     if (madeFiles?.has(name)) continue
     try {
-      const file = await openPlainFile(join(sourceDir, name), 'a model folder has plain files')
-      try {
-        files.push([name, await file.readFile()])
-      } finally {
-        await file.close()
-      }
+      files.push([name, await readPlainFile(join(sourceDir, name), 'a model folder has plain files')])
     } catch (error) {
       if (!(error instanceof BundleError) || !hasCode(error.cause, 'ENOENT')) throw error
       if (neededFiles.includes(name))
@@ -151,15 +165,27 @@ async function readSideFiles({ sourceDir, madeFiles }: BundlePlan): Promise<[str
   return files
 }
 
+/** A folder that is neither the model's nor a bundle may be somebody's project, with a README.md of its own. */
+async function refuseToReplace({ sourceDir, outDir }: BundlePlan, sideFiles: BundleFiles['sideFiles']): Promise<void> {
+  const present = async (path: string) => {
+    try {
+      return await readPlainFile(path, 'choose another --out')
+    } catch (error) {
+      if (error instanceof BundleError && hasCode(error.cause, 'ENOENT')) return undefined
+      throw error
+    }
+  }
+  if (resolve(sourceDir) === resolve(outDir) || (await present(join(outDir, 'lacuna.json')))) return
+  for (const [name, bytes] of sideFiles) {
+    const other = await present(join(outDir, name))
+    if (other && Buffer.compare(other, bytes) !== 0)
+      throw new BundleError(
+        `${join(outDir, name)}: not this model's, and the bundle would replace it; choose an empty folder with --out`,
+      )
+  }
+}
+
 async function writePart(outDir: string, path: string, data: Uint8Array): Promise<Manifest['files'][number]> {
   await writeSynced(join(outDir, `${path}.part`), data)
   return { path, bytes: data.length, sha256: createHash('sha256').update(data).digest('hex') }
-}
-
-function isFull(error: unknown): boolean {
-  return hasCode(error, 'ENOSPC') || hasCode(error, 'EDQUOT')
-}
-
-function hasCode(error: unknown, code: string): boolean {
-  return error instanceof Error && 'code' in error && error.code === code
 }

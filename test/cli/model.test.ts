@@ -1,12 +1,16 @@
 /** The store from the command line: adding from folders, listing, choosing, showing, removing. */
+import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, readdir, readFile, rename, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { PassThrough } from 'node:stream'
 import { beforeEach, describe, expect, test, vi } from 'vitest'
 import { Aborted } from '../../server/base/errors.ts'
 import { planAddition } from '../../server/cli/addition.ts'
 import { carryOut } from '../../server/cli/carryOut.ts'
+import { confirm } from '../../server/cli/confirm.ts'
 import { problemsOf } from '../../server/cli/selfTest.ts'
+import { convertModel } from '../../server/model/convert.ts'
 import { modelPlaces, resolveModel } from '../../server/model/store.ts'
 import { downloadRoom } from '../model/downloadRoom.ts'
 import { localHub } from '../model/localHub.ts'
@@ -73,6 +77,23 @@ describe('add, of a folder', () => {
     expect(hostile.err).toContain('the path leaves the folder of the bundle; nothing was copied')
   })
 
+  test('of links, as the caches of other programs are', async () => {
+    const cache = join(home, '../cache')
+    await mkdir(cache)
+    for (const name of await readdir(source)) await symlink(join(source, name), join(cache, name))
+    const { code, err } = await lacuna(['model', 'add', cache, '--yes'])
+    expect(code, err).toBe(0)
+    expect(err).toMatch(/licence +apache-2\.0/)
+  })
+
+  test('a bundle is taken as it is, and whoever asks for something else is told', async () => {
+    await convertModel(source, source, { quant: 'f32' })
+    const { code, err } = await lacuna(['model', 'add', source, '--yes', '--quant', 'q8'])
+    expect(code).toBe(2)
+    expect(err).toContain('tiny: a bundle is taken as it is; --quant is for models to be converted')
+    expect((await lacuna(['model', 'add', source, '--yes'])).code).toBe(0)
+  })
+
   test('takes over from a process that is gone', async () => {
     await mkdir(join(home, 'downloads/tiny@folder'), { recursive: true })
     await writeFile(join(home, 'downloads/tiny@folder/in-use-by'), '999999999')
@@ -90,6 +111,12 @@ describe('add, of a folder', () => {
     expect((await lacuna(['model', 'add', source], '\n')).code).toBe(1)
     const { code, err } = await lacuna(['model', 'add', source], 'y\n')
     expect(code, err).toBe(0)
+  })
+
+  test('an interrupt that came before the question is an answer', async () => {
+    const terminal = { out: () => {}, err: () => {}, stdin: Object.assign(new PassThrough(), { isTTY: true }) }
+    const asked = confirm('Add it?', false, terminal, AbortSignal.abort(new Aborted('cancelled')))
+    await expect(asked).rejects.toThrow(Aborted)
   })
 
   test('without a terminal and without --yes does nothing', async () => {
@@ -179,6 +206,19 @@ test('a conversion that is interrupted goes on', async () => {
   expect((await lacuna(['model', 'verify', 'tiny'])).code).toBe(0)
 })
 
+test('other downloads of a repository go, unless they are kept or somebody works on them', async () => {
+  const hub = await localHub({ 'someone/tiny': { files: await folderFiles(), cardData: { license: 'mit' } } })
+  vi.stubEnv('HF_ENDPOINT', hub.endpoint)
+  const older = (name: string) => join(home, 'downloads', `someone--tiny@${name}`)
+  for (const name of ['left', 'kept', 'held', '0123456789ab']) await mkdir(older(name), { recursive: true })
+  await writeFile(join(older('held'), 'in-use-by'), String(process.ppid))
+  await writeFile(join(older('kept'), 'kept'), '')
+  const { code, err } = await lacuna(['model', 'add', 'someone/tiny', '--yes', '--keep-source'])
+  expect(code, err).toBe(0)
+  expect((await readdir(older('0123456789ab'))).sort()).toEqual(['kept', 'made-from.json', 'source'])
+  expect([existsSync(older('left')), existsSync(older('kept')), existsSync(older('held'))]).toEqual([false, true, true])
+})
+
 async function folderFiles(): Promise<Record<string, Uint8Array>> {
   const names = ['config.json', 'tokenizer.json', 'model.safetensors', 'adapter_model.safetensors']
   return Object.fromEntries(await Promise.all(names.map(async (name) => [name, await readFile(join(source, name))])))
@@ -197,6 +237,29 @@ test('a repository that is a bundle already is fetched as it is, by its address'
   expect(out).toContain('ready: installed')
   expect(hub.seen.some(({ path }) => path.endsWith('model.safetensors'))).toBe(false)
   expect((await lacuna(['model', 'verify', 'ready'])).code).toBe(0)
+})
+
+test('a published bundle of another version gets the graph of this one', async () => {
+  expect((await lacuna(['model', 'add', source, '--yes', '--name', 'first'])).code).toBe(0)
+  const first = join(home, 'models/first')
+  const manifest = JSON.parse(await readFile(join(first, 'lacuna.json'), 'utf8'))
+  const paths: string[] = ['lacuna.json', ...manifest.files.map(({ path }: { path: string }) => path)]
+  const files = Object.fromEntries(
+    await Promise.all(paths.map(async (path): Promise<[string, Buffer]> => [path, await readFile(join(first, path))])),
+  )
+  const graph = Buffer.concat([files['onnx/model_q4.onnx']!, Buffer.from([0])])
+  for (const file of manifest.files) {
+    if (file.path !== 'onnx/model_q4.onnx') continue
+    file.bytes = graph.length
+    file.sha256 = createHash('sha256').update(graph).digest('hex')
+  }
+  const other = { ...files, 'onnx/model_q4.onnx': graph, 'lacuna.json': Buffer.from(JSON.stringify(manifest)) }
+  const hub = await localHub({ 'someone/older': { files: other } })
+  const { code, err } = await lacuna(['model', 'add', `${hub.endpoint}/someone/older`, '--yes'])
+  expect(code, err).toBe(0)
+  expect(err).toContain('its graph is not the one that this version makes, so it is made again')
+  expect(await readFile(join(home, 'models/older/onnx/model_q4.onnx'))).toEqual(files['onnx/model_q4.onnx'])
+  expect((await lacuna(['model', 'verify', 'older'])).code).toBe(0)
 })
 
 test('a bidirectional model is tried as it will run, with both sides in one pass', async () => {
@@ -288,6 +351,22 @@ describe('list, use, show, remove', () => {
     expect(embedded.code).toBe(2)
     expect(embedded.err).toContain('lacuna-135m is the embedded model, part of the program; it stays')
     expect((await lacuna(['model', 'remove', '../home', '--yes'])).err).toContain('no such model')
+  })
+
+  test('remove takes a link away and leaves alone what it leads to', async () => {
+    await install('mine')
+    await rename(join(home, 'models/mine'), join(home, 'elsewhere'))
+    await symlink(join(home, 'elsewhere'), join(home, 'models/mine'))
+    expect((await lacuna(['model', 'remove', 'mine', '--yes'])).code).toBe(0)
+    expect(await readdir(join(home, 'models'))).toEqual([])
+    expect(await readdir(join(home, 'elsewhere'))).toEqual(['lacuna.json'])
+  })
+
+  test('what a removal left half done is in the way, and said to be', async () => {
+    await mkdir(join(home, 'models/tiny/onnx'), { recursive: true })
+    const { code, err } = await lacuna(['model', 'add', source, '--yes'])
+    expect(code).toBe(2)
+    expect(err).toContain(`${join(home, 'models/tiny')}: in the way, and no model; delete it, or choose another`)
   })
 })
 

@@ -97,7 +97,7 @@ test('two at once do not spoil each other', async () => {
   await until(async () => hub.seen.some(({ host }) => host === 'cdn'))
   const second = await startLacuna(['model', 'add', id, '--yes'], env).ended
   expect(second.code).toBe(2)
-  expect(second.err).toMatch(/process \d+ is adding this model; wait for it/)
+  expect(second.err).toMatch(/process \d+ is at work there; wait for it/)
   first.interrupt()
   expect((await first.ended).code).toBe(130)
 })

@@ -69,6 +69,19 @@ test('a bundle may be written into its own source folder', async () => {
   await openBundle(dir)
 })
 
+test('files of somebody else are not replaced, nor is anything written beside them', async () => {
+  const dir = await temporaryFolder()
+  const [source, project] = [join(dir, 'source'), join(dir, 'project')]
+  await randomFolder(source, { layers: 1 }, 5)
+  await mkdir(project)
+  await writeFile(join(project, 'config.json'), '{"mine":1}')
+  await expect(convertModel(source, project, { quant: 'q4' })).rejects.toThrow(
+    /project\/config\.json: not this model's, and the bundle would replace it; choose an empty folder/,
+  )
+  expect(await readdir(project)).toEqual(['config.json'])
+  expect(await readFile(join(project, 'config.json'), 'utf8')).toBe('{"mine":1}')
+})
+
 test('float weights rebuilt from 4 bits are those that were published', async () => {
   const dir = await temporaryFolder()
   const bundles = await randomBundle(dir, {}, 3)
@@ -215,7 +228,10 @@ describe('what cannot be converted is refused and leaves nothing behind', () => 
     weights.fill(0xff, weights.length - 64) // NaN, in the last matrix
     await writeFile(join(source, 'model.safetensors'), weights)
     await expect(convertModel(source, q4, { quant: 'q4' })).rejects.toThrow(
-      /tensor model\.layers\.0\.mlp\.down_proj\.weight: weight block \d+ holds NaN/,
+      /tensor model\.layers\.0\.mlp\.down_proj\.weight, rows from 0 on: weight block \d+ holds NaN/,
+    )
+    await expect(convertModel(source, join(dir, 'float'), { quant: 'f32' })).rejects.toThrow(
+      /tensor model\.layers\.0\.mlp\.down_proj\.weight: value \d+ is NaN/,
     )
     await openBundle(q4)
     expect((await readdir(q4, { recursive: true })).filter((name) => name.endsWith('.part'))).toEqual([])

@@ -72,6 +72,20 @@ test('a killed run goes on where it stopped, and ends with the same bytes and co
   ])
 })
 
+test('another process that writes there is not disturbed; one that is gone is no obstacle', async () => {
+  await expect(writeBundle(plan, units([], 9))).rejects.toThrow(Killed)
+  const lock = join(plan.outDir, 'onnx/in-use-by')
+  const before = await readdir(join(plan.outDir, 'onnx'))
+  await writeFile(lock, String(process.ppid))
+  await expect(writeBundle(plan, units([]))).rejects.toThrow(`process ${process.ppid} is at work there; wait for it`)
+  expect(await readdir(join(plan.outDir, 'onnx'))).toEqual([...before, 'in-use-by'].sort())
+  await writeFile(lock, '999999999')
+  const filled: string[] = []
+  await writeBundle(plan, units(filled))
+  expect(filled).not.toContain([...layoutBundle(shape, 'f32').tensors.keys()][0]) // it goes on
+  expect(await readdir(join(plan.outDir, 'onnx'))).not.toContain('in-use-by')
+})
+
 test('work begun from other weights, or whose files were lost, is begun anew', async () => {
   const spoiled: readonly ((plan: BundlePlan) => Promise<BundlePlan>)[] = [
     async (old) => ({ ...old, fingerprint: 'b' }),

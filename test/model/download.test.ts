@@ -95,6 +95,12 @@ describe('connections that are cut', () => {
     expect(ranges(here).at(-1)).toBe('bytes=1000-')
   })
 
+  test('always at the same byte, by a server without ranges: not asked for ever', async () => {
+    const here = await scene(() => ({ kind: 'cut', afterBytes: 1000, noRange: true }))
+    await expect(here.fetch()).rejects.toThrow(NetworkError)
+    expect(here.room.waits).toEqual([1000, 2000, 4000, 8000, 8000])
+  })
+
   test('silence counts as cut', async () => {
     const here = await scene((n) => (n === 0 ? { kind: 'hold', afterBytes: 500 } : undefined))
     expect((await here.fetch('model.safetensors', { ...here.room, idleMs: 150 })).equals(large)).toBe(true)

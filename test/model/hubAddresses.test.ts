@@ -53,6 +53,7 @@ describe('proxies', () => {
 
   test('a name and password are those of the address, never shown', () => {
     expect(proxyAuthorization(new URL('http://me:p%40ss@proxy'))).toBe(`Basic ${btoa('me:p@ss')}`)
+    expect(proxyAuthorization(new URL('http://me:50%@proxy'))).toBe(`Basic ${btoa('me:50%')}`)
     expect(proxyAuthorization(new URL('http://proxy'))).toBeUndefined()
     for (const value of ['socks5://me:secret@proxy', 'http://me:secret@']) {
       expect(() => proxyFor(hub, { HTTPS_PROXY: value })).toThrow('HTTPS_PROXY is no address of an HTTP proxy')

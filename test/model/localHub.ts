@@ -38,7 +38,13 @@ export interface Seen {
 /** What happens to one request instead of, or while, answering it. */
 export type Fault =
   /** After so many bytes of the body the connection is destroyed; of another version of the file, if one is given. */
-  | { readonly kind: 'cut'; readonly afterBytes: number; readonly etag?: string; readonly body?: Uint8Array }
+  | {
+      readonly kind: 'cut'
+      readonly afterBytes: number
+      readonly etag?: string
+      readonly body?: Uint8Array
+      readonly noRange?: true
+    }
   | { readonly kind: 'hold'; readonly afterBytes: number } // then silence
   | { readonly kind: 'status'; readonly status: number; readonly headers?: Record<string, string> }
   | { readonly kind: 'noRange' } // answers 200 to a Range
@@ -180,7 +186,8 @@ function send(
   const etag = (fault && 'etag' in fault && fault.etag) || given.etag!
   const headers = { ...given, etag, 'accept-ranges': 'bytes' }
   const from = /^bytes=(\d+)-$/.exec(range ?? '')?.[1]
-  const isRange = from !== undefined && (ifRange === undefined || ifRange === etag) && fault?.kind !== 'noRange'
+  const knowsRanges = fault?.kind !== 'noRange' && !(fault?.kind === 'cut' && fault.noRange)
+  const isRange = from !== undefined && (ifRange === undefined || ifRange === etag) && knowsRanges
   if (isRange && Number(from) >= content.length)
     return refuse(response, 416, { ...headers, 'content-range': `bytes */${content.length}` })
   const first = fault?.kind === 'otherRange' ? 1 : Number(from)

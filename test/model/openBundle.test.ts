@@ -157,3 +157,12 @@ describe('the store', () => {
     expect(modelPlaces().embedded).toBe(join(import.meta.dirname, '../../models'))
   })
 })
+
+test('verify misses what is needed and not listed', async () => {
+  const dir = await smallBundle()
+  await editManifest(dir, (manifest) => {
+    manifest.files = manifest.files.filter(({ path }) => path !== 'tokenizer.json')
+  })
+  const bad = (await verifyBundle(dir)).filter(({ problem }) => problem !== undefined)
+  expect(bad).toEqual([{ path: 'tokenizer.json', bytes: 0, problem: 'lacuna.json does not list it' }])
+})

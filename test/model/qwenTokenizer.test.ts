@@ -1,4 +1,4 @@
-import { copyFile, mkdir, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, rm, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { convertModel } from '../../server/model/convert.ts'
@@ -55,6 +55,12 @@ test('a bundle of such a folder carries the tokenizer that was made', async () =
   await openBundle(out)
   const tokenizer = await readTokenizer(out)
   expect(tokenizer.encode('return')).toEqual(makeTokenizer(made as never).encode('return'))
+})
+
+test('merges of 5 GiB are refused as what they are', async () => {
+  const dir = await folder('DreamTokenizer')
+  await truncate(join(dir, 'merges.txt'), 5 * 2 ** 30)
+  await expect(madeTokenizer(dir)).rejects.toThrow(/merges\.txt: 5368709120 bytes, at most/)
 })
 
 test('a tokenizer of another kind is refused with what could be made', async () => {

@@ -1,4 +1,4 @@
-import { cp, readFile, writeFile } from 'node:fs/promises'
+import { cp, readFile, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
 import { run } from '../../server/cli/run.ts'
@@ -33,6 +33,21 @@ test('data that the graph does not fit is refused', async () => {
   const config = JSON.parse(await readFile(join(q4, 'config.json'), 'utf8'))
   await writeFile(join(q4, 'config.json'), JSON.stringify({ ...config, intermediate_size: 96 }))
   await expect(refreshBundle(q4)).rejects.toThrow('mlp is 128, config.json asks for 96')
+})
+
+test('nothing is written through a link, nor over data that is not there', async () => {
+  const dir = await temporaryFolder()
+  const { q4 } = await randomBundle(dir, { layers: 1 }, 2)
+  await rename(join(q4, 'onnx'), join(dir, 'elsewhere'))
+  await writeFile(join(dir, 'elsewhere/model_q4.onnx'), 'of somebody else')
+  await symlink('../elsewhere', join(q4, 'onnx'))
+  await expect(refreshBundle(q4)).rejects.toThrow('a link that leaves its folder')
+  expect(await readFile(join(dir, 'elsewhere/model_q4.onnx'), 'utf8')).toBe('of somebody else')
+  await rm(join(q4, 'onnx'))
+  await rename(join(dir, 'elsewhere'), join(q4, 'onnx'))
+  await truncate(join(q4, 'onnx/model_q4.onnx_data'), 100)
+  await expect(refreshBundle(q4)).rejects.toThrow(/onnx_data: 100 bytes, lacuna\.json says \d+; the graph was left/)
+  expect(await readFile(join(q4, 'onnx/model_q4.onnx'), 'utf8')).toBe('of somebody else')
 })
 
 test('the embedded model is one that this version makes', async () => {

@@ -8,7 +8,7 @@ import { openBundle } from '../../../server/model/openBundle.ts'
 import { randomFolder } from '../randomBundle.ts'
 import { temporaryFolder } from '../temporaryFolder.ts'
 import type { TensorData } from '../writeSafetensors.ts'
-import { editConfig, expectRefusal, type Json, listing } from './hostileBundle.ts'
+import { editConfig, editJson, expectRefusal, type Json, listing } from './hostileBundle.ts'
 
 let files: ReadonlyMap<string, Buffer> | undefined
 
@@ -80,15 +80,20 @@ describe('config.json', () => {
       /model\.layers\.1\.\S+: wanted .*found none/,
     ],
     [
-      'a vocabulary of 2^31',
-      (c) => Object.assign(c, { vocab_size: 2 ** 31 }),
-      /embed_tokens\.weight: wanted|the mask token|vocab: Too big/,
+      'a vocabulary of 2^31, whose unused ids would be listed',
+      (c) => Object.assign(c, { vocab_size: 2 ** 31, infill: { ...(c.infill as Json), attention: undefined } }),
+      /config\.json: vocab_size/,
     ],
     ['a vocabulary of 2^60', (c) => Object.assign(c, { vocab_size: 2 ** 60 }), /config\.json: vocab_size/],
     ['heads without end', (c) => Object.assign(c, { num_attention_heads: 1e9 }), /config\.json: num_attention_heads/],
     ['a fraction of a layer', (c) => Object.assign(c, { num_hidden_layers: 1.5 }), /config\.json: num_hidden_layers/],
     ['layers as text', (c) => Object.assign(c, { num_hidden_layers: '1' }), /config\.json: num_hidden_layers/],
     ['no epsilon', (c) => Object.assign(c, { rms_norm_eps: 0 }), /config\.json: rms_norm_eps/],
+    [
+      'a refusal that is inherited',
+      (c) => Object.assign(c, { model_type: 'constructor' }),
+      /"constructor"; what can be/,
+    ],
     ['a family that is inherited', (c) => Object.assign(c, { model_type: '__proto__' }), /model_type is "__proto__"/],
     [
       'terminal commands as family',
@@ -140,6 +145,23 @@ describe('config.json', () => {
     const before = process.memoryUsage().rss
     await expectRefusal(convert(dir), /config\.json: 1073741824 bytes, at most/)
     expect(process.memoryUsage().rss - before).toBeLessThan(200_000_000)
+  })
+})
+
+describe('beside config.json', () => {
+  test('a tokenizer that no bundle can have is refused before any work', async () => {
+    const dir = await intactFolder()
+    await editJson(join(dir, 'tokenizer.json'), (json: { model: Json }) => void (json.model.type = 'WordPiece'))
+    const before = await listing(join(dir, '..'))
+    await expectRefusal(convert(dir), /tokenizer\.json: model\.type is WordPiece, wanted BPE; this model cannot be/)
+    expect(await listing(join(dir, '..'))).toEqual(before)
+  })
+
+  test('a model card of 5 GiB', async () => {
+    const dir = await intactFolder()
+    await writeFile(join(dir, 'README.md'), '')
+    await truncate(join(dir, 'README.md'), 5 * 2 ** 30)
+    await expectRefusal(convert(dir), /README\.md: 5368709120 bytes, at most/)
   })
 })
 
