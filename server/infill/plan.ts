@@ -41,7 +41,10 @@ export function planGap(text: string, offset: number, model: PlanModel, size = w
   const ids = model.encode(before.slice(0, before.length - held.length))
   const startIds = window.start === 0 && model.documentStartId !== undefined ? [model.documentStartId] : []
   const suffixIds = model.encode(after).slice(0, model.suffixTokens)
-  return { prefixIds: limited([...startIds, ...ids], model), suffixIds, held, before, after }
+  const told = limited([...startIds, ...ids], model)
+  // Slots need a token before them (with shifted logits its row scores the first one): at least a line break.
+  const prefixIds = told.length > 0 ? told : model.encode('\n')
+  return { prefixIds, suffixIds, held, before, after }
 }
 
 /** Dense text (a token a character, say) exceeds the budget: the start then moves on by half budgets. */

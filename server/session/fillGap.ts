@@ -69,7 +69,7 @@ export async function fillGap(
   const { model, denoiser, now } = rooms
   const started = now()
   const encodedBefore = rooms.prefixes.encodedRows + rooms.suffixes.encodedRows
-  const plan = withPrefix(planGap(request.text, request.offset, model), model)
+  const plan = planGap(request.text, request.offset, model)
   const editAt = (progress: Progress, complete: boolean): TextEdit | string => {
     const ids = complete ? progress.ids : sureRun(progress, request.certainty.show)
     const middle = model.decode(ids)
@@ -108,11 +108,6 @@ export async function fillGap(
     encodedRows: rooms.prefixes.encodedRows + rooms.suffixes.encodedRows - encodedBefore,
     ms: { encode: encoded - started, denoise: now() - encoded, total: now() - started },
   }
-}
-
-/** Slots need a token before them (with shifted logits its row scores the first one): at least a line break. */
-function withPrefix(plan: Plan, { encode }: SessionModel): Plan {
-  return plan.prefixIds.length > 0 ? plan : { ...plan, prefixIds: encode('\n') }
 }
 
 /** Encodings that are exact for as long as the text stays; where there are none, the denoiser reads the text itself. */

@@ -54,6 +54,13 @@ describe('planGap', () => {
   test('an empty file is its start alone', () =>
     expect(planOf('║')).toMatchObject({ prefix: '⊢', suffix: '', held: '' }))
 
+  test('where a file begins there is a line break for a model that knows no start', () => {
+    const documentStartId = undefined
+    expect(planOf('║a', { documentStartId })).toMatchObject({ prefix: '\n', suffix: 'a', held: '', before: '' })
+    expect(planOf('\n║a', { documentStartId })).toMatchObject({ prefix: '\n', held: '\n' })
+    expect(planOf('a║', { documentStartId })).toMatchObject({ prefix: 'a', held: '' })
+  })
+
   test('far from the top of the file its start is not told', () => {
     const { prefix } = planOf(`${'a line\n'.repeat(600)}x║`)
     expect(prefix).not.toContain('⊢')

@@ -84,7 +84,7 @@ export class ContextBuffer {
   values: Float32Array[] = []
   lastUsed = 0
   private used = 0
-  private placed = new Map<Segment, Placed>()
+  private placed = new WeakMap<Segment, Placed>() // a released segment is not kept for its copy
 
   constructor(shape: KeyValueShape) {
     this.shape = shape
@@ -111,7 +111,7 @@ export class ContextBuffer {
   }
 
   private clear(): void {
-    this.placed.clear()
+    this.placed = new WeakMap()
     this.used = 0
   }
 

@@ -38,12 +38,14 @@ export class PassRunner {
   private readonly options: EngineOptions
   private readonly shape: KeyValueShape
   private readonly buffers: ContextBuffer[] = []
+  private readonly empty: ContextBuffer // never written to
   private pass = 0
 
   constructor(session: ort.InferenceSession, options: EngineOptions) {
     this.session = session
     this.options = options
     this.shape = options
+    this.empty = new ContextBuffer(options)
   }
 
   async run(groups: readonly RowGroup[], setIds: TokenIds): Promise<GroupResult[]> {
@@ -165,8 +167,9 @@ export class PassRunner {
     })
   }
 
-  /** The buffer, none of `taken`, that already holds most of the runs, brought up to date. */
+  /** The buffer, none of `taken`, that already holds most of the runs, brought up to date; without runs no columns. */
   private bufferFor({ runs }: Placement, taken: readonly ContextBuffer[]): ContextBuffer {
+    if (runs.length === 0) return this.empty
     const free = this.buffers.filter((buffer) => !taken.includes(buffer))
     const total = runs.reduce((sum, run) => sum + run.count, 0)
     let best = free.toSorted((a, b) => b.overlap(runs) - a.overlap(runs))[0]

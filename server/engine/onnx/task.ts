@@ -1,0 +1,33 @@
+/** A call under way in the worker, done pass by pass. */
+import type { EncodingStore } from './encodings.ts'
+import type { PassRunner } from './pass.ts'
+import type { EngineOptions, FromWorker } from './protocol.ts'
+
+/** A pass takes at most so many rows, or one job of a step. */
+export const passRows = 64
+
+export interface Task {
+  readonly kind: 'encode' | 'step'
+  readonly request: number
+  /**
+   * At most one pass.
+   *
+   * @returns the answer once there is one; after `drop` there is none, and nothing is stored.
+   * @throws {RangeError} for what the model or the job does not have.
+   */
+  advance(): Promise<FromWorker | undefined>
+  /** Nobody waits for it any more: releases what it stored. */
+  drop(): void
+}
+
+/** What tasks share. */
+export interface TaskParts {
+  readonly store: EncodingStore
+  readonly runner: PassRunner
+  readonly options: EngineOptions
+}
+
+/** Taken by the keys and values of one row, in all layers. */
+export function rowBytesOf({ layers, kvHeads, headDim }: EngineOptions): number {
+  return layers * kvHeads * headDim * 2 * Float32Array.BYTES_PER_ELEMENT
+}

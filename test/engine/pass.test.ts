@@ -1,0 +1,84 @@
+/** What a pass is given to compute: on a small random bundle, through a session that notes the columns it is fed. */
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import * as ort from 'onnxruntime-node'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { engineOptions } from '../../server/cli/openRooms.ts'
+import { runsOf, type Segment } from '../../server/engine/onnx/encodings.ts'
+import { PassRunner, type RowGroup } from '../../server/engine/onnx/pass.ts'
+import type { EngineOptions } from '../../server/engine/onnx/protocol.ts'
+import { openBundle } from '../../server/model/openBundle.ts'
+import { randomBundle } from '../model/randomBundle.ts'
+import { range, someIds } from './engine.case.ts'
+
+let root: string
+let session: ort.InferenceSession
+let options: EngineOptions
+let columns: number[]
+beforeAll(async () => {
+  root = await mkdtemp(join(tmpdir(), 'lacuna-pass-'))
+  const { manifest, graphPath } = await openBundle((await randomBundle(root, {}, 7)).f32)
+  options = engineOptions(manifest, graphPath, { deterministic: true })
+  session = await ort.InferenceSession.create(graphPath, { intraOpNumThreads: 1, logSeverityLevel: 3 })
+})
+afterAll(async () => {
+  await session?.release()
+  await rm(root, { recursive: true, force: true })
+})
+
+function openRunner(): PassRunner {
+  columns = []
+  const run = (feeds: ort.InferenceSession.FeedsType, fetches: string[]) => {
+    columns.push((feeds.past_position_ids as ort.Tensor).dims[1]!)
+    return session.run(feeds, fetches)
+  }
+  const noting = { run } as Pick<ort.InferenceSession, 'run'>
+  return new PassRunner(noting as ort.InferenceSession, options)
+}
+
+const alone = (count: number): RowGroup => ({
+  ...{ ids: someIds(count, count, 200), positions: range(0, count), runs: [], firstPositions: [] },
+  ...{ kind: 'canvas', askedRows: [count - 1], keep: [{ first: 0, count }] },
+})
+
+async function read(runner: PassRunner, count: number): Promise<Segment> {
+  const [result] = await runner.run([alone(count)], [])
+  const { keys, values } = result!.kept[0]!
+  return { parent: undefined, parentRows: 0, ownRows: count, keys, values }
+}
+
+const over = (segment: Segment, count: number): RowGroup => ({
+  ...alone(count),
+  ...{
+    positions: range(segment.ownRows, count),
+    runs: runsOf(segment, segment.ownRows),
+    firstPositions: [0],
+    keep: [],
+  },
+})
+
+test('rows that see no context are computed without columns, and take no other context out of its buffer', async () => {
+  const runner = openRunner()
+  const contexts = [await read(runner, 100), await read(runner, 90), await read(runner, 80)]
+  for (const context of contexts) await runner.run([over(context, 5)], [])
+  await read(runner, 100)
+  expect(columns).toEqual([0, 0, 0, 128, 128, 128, 0])
+})
+
+test('what a buffer holds a copy of may be forgotten', async () => {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  const runner = openRunner()
+  const use = async () => {
+    const segment = await read(runner, 100)
+    await runner.run([over(segment, 5)], [])
+    return new WeakRef(segment)
+  }
+  const used = await use()
+  await new Promise((resolve) => setImmediate(resolve))
+  collect()
+  expect(used.deref()).toBeUndefined()
+})
