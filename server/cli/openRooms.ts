@@ -38,6 +38,8 @@ const [prefixBytes, suffixBytes] = [96 * 1024 * 1024, 16 * 1024 * 1024]
 const preferredSlots = 8
 /** Steps between two whole passes when rows are kept. */
 export const defaultRefreshEvery = 4
+/** Rows on either side of the slots that are computed in every step beside kept ones (`training/bidirectional`). */
+const freshRows = 16
 
 /**
  * @throws {BundleError} when the bundle cannot be used.
@@ -129,7 +131,7 @@ export function sessionModel(
     forbiddenIds,
     lineBreakIds: tokenizer.lineBreakIds,
     attention,
-    whole: { keep, refreshEvery: keep === 'nothing' ? 1 : refreshEvery },
+    whole: { keep, refreshEvery: keep === 'nothing' ? 1 : refreshEvery, freshRows },
     lengthMode,
     expandId,
     canvasSlots: canvasSlots ?? (canvasSizes.includes(preferredSlots) ? preferredSlots : canvasSizes[0]!),

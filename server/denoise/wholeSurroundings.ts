@@ -4,7 +4,8 @@
  *
  * As an option, keys and values of the rows around the slots are kept from one pass to the next ones, though each commit
  * would change them: an approximation, made good by a whole pass every `refreshEvery` steps. The last prefix token is
- * always computed: with shifted logits its row scores slot 0.
+ * always computed: with shifted logits its row scores slot 0. So are the rows next to the slots, which change most: with
+ * 16 of them on either side 99.4 % of texts came out the same, without 88.0 % (`training/bidirectional`, k = 4).
  *
  * A model with shifted logits has no row for position 0, hence at least one prefix token.
  *
@@ -22,6 +23,8 @@ export interface WholeContext {
   readonly keep: Keep
   /** A whole pass, then `refreshEvery − 1` steps over what it kept; 1 is as good as keeping nothing. */
   readonly refreshEvery: number
+  /** Rows next to the slots, on either side, that are computed in every step all the same. */
+  readonly freshRows: number
 }
 
 export class WholeSurroundings implements Surroundings {
@@ -82,9 +85,11 @@ export class WholeSurroundings implements Surroundings {
   ): StepJob {
     const firstSlot = this.prefixIds.length
     const firstRow = prefix?.rows ?? 0
-    const ids = [...this.prefixIds.slice(firstRow), ...canvas.slots, ...(suffix ? [] : this.suffixIds)]
+    const freshSuffix = this.suffixIds.length - (suffix?.rows ?? 0)
+    const ids = [...this.prefixIds.slice(firstRow), ...canvas.slots, ...this.suffixIds.slice(0, freshSuffix)]
     const context: ContextPiece[] = []
-    if (suffix) context.push({ id: suffix.id, rows: suffix.rows, firstPosition: firstSlot + canvas.slots.length })
+    const afterFresh = firstSlot + canvas.slots.length + freshSuffix
+    if (suffix) context.push({ id: suffix.id, rows: suffix.rows, firstPosition: afterFresh })
     if (prefix) context.push({ id: prefix.id, rows: prefix.rows, firstPosition: 0 })
     return {
       ids,
@@ -98,18 +103,21 @@ export class WholeSurroundings implements Surroundings {
   /** Of a whole pass. */
   private spansToKeep(slotCount: number): RowSpan[] {
     const spans: RowSpan[] = []
-    const firstSlot = this.prefixIds.length
-    if (this.keepsPrefix()) spans.push({ first: 0, count: firstSlot - 1 })
-    if (this.keepsSuffix()) spans.push({ first: firstSlot + slotCount, count: this.suffixIds.length })
+    const { freshRows } = this.context
+    const suffixStart = this.prefixIds.length + slotCount + freshRows
+    if (this.keepsPrefix()) spans.push({ first: 0, count: this.prefixIds.length - 1 - freshRows })
+    if (this.keepsSuffix()) spans.push({ first: suffixStart, count: this.suffixIds.length - freshRows })
     return spans
   }
 
   private keepsPrefix(): boolean {
-    return this.context.keep !== 'nothing' && this.context.refreshEvery > 1 && this.prefixIds.length > 1
+    const { keep, refreshEvery, freshRows } = this.context
+    return keep !== 'nothing' && refreshEvery > 1 && this.prefixIds.length > 1 + freshRows
   }
 
   private keepsSuffix(): boolean {
-    return this.context.keep === 'both' && this.context.refreshEvery > 1 && this.suffixIds.length > 0
+    const { keep, refreshEvery, freshRows } = this.context
+    return keep === 'both' && refreshEvery > 1 && this.suffixIds.length > freshRows
   }
 
   private forget(): void {

@@ -80,7 +80,7 @@ describe('one gap', () => {
     await expect(denoise({ schedule: { ...leftmostFirst, window: 0 } })).rejects.toThrow(RangeError)
     await expect(denoise({ length: { kind: 'end-token', slots: 0 } })).rejects.toThrow(RangeError)
     await expect(denoise({ length: { kind: 'search', lengths: [] } })).rejects.toThrow(RangeError)
-    const context: WholeContext = { kind: 'whole', keep: 'both', refreshEvery: 0 }
+    const context: WholeContext = { kind: 'whole', keep: 'both', refreshEvery: 0, freshRows: 0 }
     await expect(denoise({ context })).rejects.toThrow(RangeError)
   })
 })

@@ -38,12 +38,12 @@ test.each(kinds)('keep %s, length mode %s', async (keep, lengthMode) => {
     for (const offset of offsets) filled.push(await fillLively(watched, offset, { lengthMode, threshold: 0.5, whole }))
     return { filled, rows: sum(filled.map(({ rows, steps }) => rows / steps)), byAge: agreement.byAge }
   }
-  const wanted = await all({ keep: 'nothing', refreshEvery: 1 })
+  const wanted = await all({ keep: 'nothing', refreshEvery: 1, freshRows: 0 })
   const lines = []
   let rows = 1
   let ages: Agreement['byAge'] = []
   for (const refreshEvery of [1, 2, 4, Number.POSITIVE_INFINITY]) {
-    const found = await all({ keep, refreshEvery })
+    const found = await all({ keep, refreshEvery, freshRows: 0 })
     const same = found.filled.filter(({ ids }, i) => ids.join() === wanted.filled[i]!.ids.join()).length
     const best = sum(found.byAge.map((age) => age.same)) / sum(found.byAge.map((age) => age.rows))
     const share = found.rows / wanted.rows
@@ -87,7 +87,9 @@ test('kept rows of every request are released', async () => {
     },
   }
   for (const offset of places(rooms.model))
-    await fillLively({ ...rooms, denoiser: new Denoiser(engine) }, offset, { whole: { keep: 'both', refreshEvery: 3 } })
+    await fillLively({ ...rooms, denoiser: new Denoiser(engine) }, offset, {
+      whole: { keep: 'both', refreshEvery: 3, freshRows: 0 },
+    })
   expect(seen, 'prefix and suffix of one gap').toBe(2)
   expect(live).toEqual(new Set())
 })

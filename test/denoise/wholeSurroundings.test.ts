@@ -13,7 +13,9 @@ const never = new AbortController().signal
 const bytes = (text: string): number[] => [...Buffer.from(text)]
 const textOf = (ids: readonly number[]): string => Buffer.from(ids).toString()
 
-const whole = (keep: Keep = 'nothing', refreshEvery = 1): WholeContext => ({ kind: 'whole', keep, refreshEvery })
+const whole = (keep: Keep = 'nothing', refreshEvery = 1, freshRows = 0): WholeContext => ({
+  ...{ kind: 'whole', keep, refreshEvery, freshRows },
+})
 const endToken: Length = { kind: 'end-token', slots: 4 }
 const expandId = 10
 
@@ -76,6 +78,13 @@ describe('a pass', () => {
     const second = '0-19 keep 0-8 keep 14-19'
     expect(await shapes(whole('both', Number.POSITIVE_INFINITY))).toEqual([full, over, over, over, second])
     expect(await shapes(whole('both', 2))).toEqual([full, over, full, over, second])
+  })
+
+  test('computes the rows next to the slots all the same, as many as it is told', async () => {
+    const [full, over] = ['0-15 keep 0-2 keep 12-15', '3-11 past 12-15 past 0-2']
+    expect((await shapes(whole('both', 9, 2))).slice(0, 4)).toEqual([full, over, over, over])
+    expect((await shapes(whole('prefix', 9, 4))).slice(0, 2)).toEqual(['0-15 keep 0-0', '1-15 past 0-0'])
+    expect(await shapes(whole('both', 9, 16))).toEqual([...Array(4).fill('0-15'), '0-19'])
   })
 
   test('keeps only what there is', async () => {

@@ -18,7 +18,7 @@ export const byteModel: SessionModel = {
   forbiddenIds: [byteIds.documentStart],
   lineBreakIds: [10],
   attention: 'causal-context',
-  whole: { keep: 'nothing', refreshEvery: 1 },
+  whole: { keep: 'nothing', refreshEvery: 1, freshRows: 0 },
   lengthMode: 'end-token',
   expandId: undefined,
   canvasSlots: 8,

@@ -35,7 +35,7 @@ test('a bidirectional model reads the text itself: nothing is encoded, every pas
 
 test('keeps rows between steps as the model’s settings say', async () => {
   const unsure = knows([byteIds.documentStart, ...bytesOf('print(value)\nmore')], () => 0.5)
-  const whole = { keep: 'both', refreshEvery: 3 } as const
+  const whole = { keep: 'both', refreshEvery: 3, freshRows: 0 } as const
   const { engine, shown } = await fill('print(║\nmore', unsure, { ...bidirectional, whole })
   expect(shown).toBe('value)')
   expect(engine.steps.map(([job]) => job!.ids.length)).toEqual([20, 9, 9, 20, 9, 9, 20])
