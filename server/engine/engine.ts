@@ -37,14 +37,23 @@ export interface RowSpan {
   readonly count: number
 }
 
-/** Canvas rows `[Q]` that see all of `context` and each other, and the positions whose token is asked. */
+/** Rows `[Q]` that see all of `context` and, by their kind, each other, and the positions whose token is asked. */
 export interface StepJob {
+  /**
+   * `canvas` (the default): rows see each other, and run with the adapter. `text`: each sees the rows before it, and runs
+   * without: what `encode` computes, with predictions.
+   */
+  readonly kind?: 'canvas' | 'text'
   readonly ids: TokenIds
   readonly positions: Positions
   readonly context: readonly ContextPiece[]
   readonly asked: Positions
   /** Ids whose summed probability is wanted too, the same for every asked position; may be empty. */
   readonly setIds: TokenIds
+  /** `[asked]`: a token at each asked position whose probability is wanted too, best or not. */
+  readonly scoreIds?: TokenIds
+  /** The whole distribution is wanted. Only for what cannot be told from the best eight: a pass copies it row by row. */
+  readonly logits?: boolean
   /** Rows whose keys and values, as this pass computes them with all else in sight, are wanted as encodings. */
   readonly keep?: readonly RowSpan[]
 }
@@ -55,6 +64,8 @@ export interface Prediction {
   readonly topLogProbs: readonly (readonly number[])[] // [asked][8]
   readonly entropy: readonly number[] // [asked], of the whole distribution
   readonly setLogProbs: readonly number[] // [asked], −Infinity for an empty set
+  readonly scoreLogProbs: readonly number[] // [asked]; empty without `scoreIds`
+  readonly logits?: readonly Float32Array[] // [asked][vocab], when they were wanted
   readonly kept: readonly Encoding[] // [keep], to be released by who asked for them
 }
 

@@ -34,6 +34,7 @@ export function prediction(...rows: Row[]): Prediction {
     topLogProbs: rows.map(({ top }) => top.map(([, probability]) => Math.log(probability))),
     entropy: rows.map(() => 1),
     setLogProbs: rows.map((row) => Math.log(row.end)),
+    scoreLogProbs: [],
     kept: [],
   }
 }

@@ -115,6 +115,49 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
       expect(await mass([])).toBe(Number.NEGATIVE_INFINITY)
     })
 
+    pin('scores the tokens it is given, and tells the whole distribution to who wants it', async () => {
+      const job = { ...canvas(4, 0, 5), scoreIds: [0, 9, 1, it.vocab - 1] }
+      const [scored, whole, plain] = (await engine.step([job, { ...job, logits: true }, canvas(4, 0, 5)], never)) as [
+        Prediction,
+        Prediction,
+        Prediction,
+      ]
+      expect([scored.logits, plain.logits, plain.scoreLogProbs]).toEqual([undefined, undefined, []])
+      expectSame(scored, { ...whole, scoreLogProbs: scored.scoreLogProbs })
+      for (const [row, logits] of whole.logits!.entries()) {
+        expect(logits).toHaveLength(it.vocab)
+        const normalizer = Math.log(logits.reduce((sum, logit) => sum + Math.exp(logit), 0))
+        for (const [k, id] of whole.topIds[row]!.entries())
+          expect(logits[id]! - normalizer).toBeCloseTo(whole.topLogProbs[row]![k]!, 3)
+        expect(logits[job.scoreIds[row]!]! - normalizer).toBeCloseTo(whole.scoreLogProbs[row]!, 3)
+      }
+      await expect(one({ ...job, scoreIds: [1] })).rejects.toThrow(/one for each/)
+      await expect(one({ ...job, scoreIds: [1, 2, 3, it.vocab] })).rejects.toThrow(RangeError)
+    })
+
+    pin('reads text as it encodes it: no row sees what comes after, and what is kept is an encoding', async () => {
+      const sequence = ids(60, 24)
+      const asked = range(it.logitsShift, 24)
+      const whole = await one({ kind: 'text', ids: sequence, positions: range(0, 24), context: [], asked, setIds: [5] })
+      const half = await encode(sequence.slice(0, 12))
+      const changed = [...sequence.slice(12, 18), ...ids(61, 6)]
+      const rest = await one({
+        kind: 'text',
+        ids: changed,
+        positions: range(12, 12),
+        context: [context(half, 0)],
+        asked: asked.slice(12, 18),
+        setIds: [5],
+        keep: [{ first: 0, count: 6 }],
+      })
+      expectSame({ ...rest, kept: [] }, pick(whole, range(12, 6)))
+      const read = await encode(sequence.slice(0, 18))
+      const [first, second] = [context(half, 0), context(rest.kept[0]!, 12)]
+      const onEncoded = await one(canvas(62, 18, 5, [context(read, 0)]))
+      expectSame(await one(canvas(62, 18, 5, [first, second])), onEncoded)
+      engine.release([half.id, read.id, rest.kept[0]!.id])
+    })
+
     pin('steps a batch as it steps its jobs one by one', async () => {
       const [left, other, right] = (await engine.encode(
         [{ ids: ids(5, 70) }, { ids: ids(6, 33) }, { ids: ids(7, 20) }],
@@ -151,7 +194,14 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
       }
       expect(await engine.step([], never)).toEqual([])
       const nothing = await one({ ...canvas(8, 70, 9, [a]), asked: [] })
-      expect(nothing).toEqual({ topIds: [], topLogProbs: [], entropy: [], setLogProbs: [], kept: [] })
+      expect(nothing).toEqual({
+        topIds: [],
+        topLogProbs: [],
+        entropy: [],
+        setLogProbs: [],
+        scoreLogProbs: [],
+        kept: [],
+      })
       engine.release([left.id, other.id, right.id])
     })
 
@@ -412,6 +462,7 @@ function pick(prediction: Prediction, rows: readonly number[]): Prediction {
     topLogProbs: of(prediction.topLogProbs),
     entropy: of(prediction.entropy),
     setLogProbs: of(prediction.setLogProbs),
+    scoreLogProbs: prediction.scoreLogProbs.length > 0 ? of(prediction.scoreLogProbs) : [],
     kept: [],
   }
 }
@@ -440,6 +491,7 @@ function rowDifferences(a: Prediction, b: Prediction): number[] {
     }
     compare(a.entropy[row]!, b.entropy[row]!)
     compare(a.setLogProbs[row]!, b.setLogProbs[row]!)
+    if (a.scoreLogProbs.length > 0) compare(a.scoreLogProbs[row]!, b.scoreLogProbs[row]!)
     return largest
   })
 }

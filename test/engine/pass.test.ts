@@ -41,7 +41,7 @@ function openRunner(): PassRunner {
 
 const alone = (count: number): RowGroup => ({
   ...{ ids: someIds(count, count, 200), positions: range(0, count), runs: [], firstPositions: [] },
-  ...{ kind: 'canvas', askedRows: [count - 1], keep: [{ first: 0, count }] },
+  ...{ kind: 'canvas', askedRows: [count - 1], scoreIds: undefined, logits: false, keep: [{ first: 0, count }] },
 })
 
 async function read(runner: PassRunner, count: number): Promise<Segment> {

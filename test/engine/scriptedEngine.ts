@@ -138,6 +138,10 @@ export class ScriptedEngine implements Engine {
     this.check(job.ids, this.options.inputIds)
     this.check(job.setIds, this.options.vocab)
     for (const position of job.positions) this.checkPosition(position)
+    const { asked, scoreIds } = job
+    if (scoreIds && scoreIds.length !== asked.length)
+      throw new RangeError(`${scoreIds.length} tokens to score for ${asked.length} asked positions; give one for each`)
+    this.check(scoreIds ?? [], this.options.vocab)
     for (const { first, count } of job.keep ?? []) {
       if (!(first >= 0 && count >= 0 && first + count <= job.ids.length))
         throw new RangeError(`${count} rows from row ${first} on were to be kept, the job has ${job.ids.length} rows`)
@@ -150,16 +154,20 @@ export class ScriptedEngine implements Engine {
         context.set(firstPosition + i, token)
       }
     }
-    const rows = job.asked.map((position) => {
-      if (!canvas.has(position - this.options.logitsShift))
+    const rows = asked.map((position) => {
+      const scorer = position - this.options.logitsShift
+      if (!canvas.has(scorer))
         throw new RangeError(`position ${position} was asked, but the row that scores it is not among the job's rows`)
-      return this.row(this.script({ position, canvas, context }), job.setIds)
+      const seen = job.kind === 'text' ? new Map([...canvas].filter(([at]) => at <= scorer)) : canvas
+      return this.row(this.script({ position, canvas: seen, context }), job.setIds)
     })
     return {
       topIds: rows.map(({ ids }) => ids),
       topLogProbs: rows.map(({ logProbs }) => logProbs),
       entropy: rows.map(({ entropy }) => entropy),
       setLogProbs: rows.map(({ set }) => set),
+      scoreLogProbs: (scoreIds ?? []).map((id, i) => Math.log(rows[i]!.probabilityOf(id))),
+      ...(job.logits ? { logits: rows.map(({ logits }) => logits) } : {}),
     }
   }
 
@@ -182,6 +190,8 @@ export class ScriptedEngine implements Engine {
         otherCount * information(other),
       ),
       set: Math.log(set),
+      probabilityOf,
+      logits: Float32Array.from({ length: vocab }, (_, id) => Math.max(-1e30, Math.log(probabilityOf(id)))),
     }
   }
 

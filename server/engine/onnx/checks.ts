@@ -1,5 +1,5 @@
 /** What an engine may be asked: ids and positions that the model has, rows that the job has. All else is a `RangeError`. */
-import type { RowSpan, StepJob } from '../engine.ts'
+import type { RowSpan, StepJob, TokenIds } from '../engine.ts'
 import type { EngineOptions } from './protocol.ts'
 
 /** @param limit ids are below it. */
@@ -27,6 +27,13 @@ export function checkedSpans({ ids, keep = [] }: StepJob): readonly RowSpan[] {
   if (bad !== undefined)
     throw new RangeError(`${bad.count} rows from row ${bad.first} on were to be kept, the job has ${ids.length} rows`)
   return keep
+}
+
+export function checkedScores({ asked, scoreIds }: StepJob, { vocab }: EngineOptions): TokenIds | undefined {
+  if (scoreIds === undefined) return undefined
+  if (scoreIds.length !== asked.length)
+    throw new RangeError(`${scoreIds.length} tokens to score for ${asked.length} asked positions; give one for each`)
+  return checkedIds(scoreIds, vocab)
 }
 
 /** Index of the row that scores a position. */

@@ -2,6 +2,7 @@
 import type { Encoding, Piece } from '../engine.ts'
 import { checkedIds, checkedPositions } from './checks.ts'
 import { rowsOf, runsOf, type Segment } from './encodings.ts'
+import { textGroup } from './pass.ts'
 import type { FromWorker } from './protocol.ts'
 import { passRows, rowBytesOf, type Task, type TaskParts } from './task.ts'
 
@@ -69,7 +70,7 @@ export class EncodeTask implements Task {
         options,
       )
       const keep = [{ first: 0, count: ids.length }]
-      const group = { ids, positions, runs, firstPositions, kind: 'context' as const, askedRows: [], keep }
+      const group = textGroup({ ids, positions, runs, firstPositions, keep })
       const [result] = await runner.run([group], [])
       const { keys, values } = result!.kept[0]!
       parts.push({ parent: last, parentRows: seenRows, ownRows: ids.length, keys, values })

@@ -13,9 +13,16 @@ export interface RowGroup {
   readonly positions: Positions
   readonly runs: readonly Run[]
   readonly firstPositions: readonly number[]
-  readonly kind: 'context' | 'canvas' // context rows see causally and run unadapted
+  readonly kind: 'text' | 'canvas'
   readonly askedRows: readonly number[] // indices into `ids`
+  readonly scoreIds: TokenIds | undefined // [askedRows]
+  readonly logits: boolean
   readonly keep: readonly RowSpan[] // of `ids`
+}
+
+/** Rows that are read only to be kept. */
+export function textGroup(group: Pick<RowGroup, 'ids' | 'positions' | 'runs' | 'firstPositions' | 'keep'>): RowGroup {
+  return { ...group, kind: 'text', askedRows: [], scoreIds: undefined, logits: false }
 }
 
 /** Keys and values of some rows: per layer `[kvHeads, count, headDim]`. */
@@ -67,6 +74,7 @@ export class PassRunner {
     const denoising = new Float32Array(rowCount)
     const bias = new Float32Array(rowCount * width).fill(masked)
     const asked: number[] = []
+    const scored: number[] = []
     let firstRow = 0
     for (const group of groups) {
       const at = placements.findIndex((placement) => placement.groups.includes(group))
@@ -85,10 +93,13 @@ export class PassRunner {
         bias.fill(0, row * width + pastCount + firstRow, row * width + pastCount + firstRow + seen)
       }
       asked.push(...group.askedRows.map((row) => firstRow + row))
+      scored.push(...(group.scoreIds ?? group.askedRows.map(() => 0)))
       firstRow += group.ids.length
     }
 
-    if (asked.length === 0) asked.push(0) // the head divides by the number of rows: none would end the process
+    // The head divides by the number of rows: none would end the process.
+    const headRows = asked.length > 0 ? asked : [0]
+    const scoreIds = asked.length > 0 ? scored : [0]
 
     const int64 = (data: BigInt64Array, dims: number[]) => new ort.Tensor('int64', data, dims)
     const feeds: Record<string, ort.Tensor> = {
@@ -96,8 +107,8 @@ export class PassRunner {
       position_ids: int64(positions, [1, rowCount]),
       past_position_ids: int64(pastPositions, [1, pastCount]),
       attention_bias: new ort.Tensor('float32', bias, [1, 1, rowCount, width]),
-      rows: int64(BigInt64Array.from(asked, BigInt), [1, asked.length]),
-      score_ids: int64(new BigInt64Array(asked.length), [1, asked.length]),
+      rows: int64(BigInt64Array.from(headRows, BigInt), [1, headRows.length]),
+      score_ids: int64(BigInt64Array.from(scoreIds, BigInt), [1, scoreIds.length]),
       set_ids: int64(BigInt64Array.from(setIds.length ? setIds : [0], BigInt), [setIds.length || 1]),
     }
     if (this.options.hasAdapter) feeds.denoising = new ort.Tensor('float32', denoising, [1, rowCount])
@@ -106,9 +117,9 @@ export class PassRunner {
       feeds[`past.${layer}.key`] = new ort.Tensor('float32', buffer.keys[layer] ?? new Float32Array(), dims)
       feeds[`past.${layer}.value`] = new ort.Tensor('float32', buffer.values[layer] ?? new Float32Array(), dims)
     }
-    const fetches = groups.some(({ askedRows }) => askedRows.length > 0)
-      ? ['top_ids', 'top_logprobs', 'entropy', 'set_logprobs']
-      : []
+    const fetches = asked.length > 0 ? ['top_ids', 'top_logprobs', 'entropy', 'set_logprobs'] : []
+    if (groups.some(({ scoreIds }) => scoreIds)) fetches.push('score_logprobs')
+    if (groups.some(({ logits, askedRows }) => logits && askedRows.length > 0)) fetches.push('logits')
     if (groups.some(({ keep }) => keep.length > 0)) {
       for (let layer = 0; layer < layers; layer++) fetches.push(`present.${layer}.key`, `present.${layer}.value`)
     }
@@ -132,6 +143,9 @@ export class PassRunner {
       throw new Error('the network answers NaN: its weights are no numbers; run "lacuna model verify"')
     const entropy = floats('entropy')
     const set = floats('set_logprobs')
+    const score = floats('score_logprobs')
+    const logits = floats('logits')
+    const columns = logits ? logits.length / entropy!.length : 0
     const { layers, kvHeads, headDim } = this.shape
     let firstRow = 0
     let firstAsked = 0
@@ -143,6 +157,8 @@ export class PassRunner {
         topLogProbs: asked.map((row) => Array.from(topLogProbs!.subarray(row * top, (row + 1) * top))),
         entropy: asked.map((row) => entropy![row]!),
         setLogProbs: asked.map((row) => (hasSet ? set![row]! : Number.NEGATIVE_INFINITY)),
+        scoreLogProbs: group.scoreIds ? asked.map((row) => score![row]!) : [],
+        ...(group.logits ? { logits: asked.map((row) => logits!.slice(row * columns, (row + 1) * columns)) } : {}),
       }
       const slice = (name: string, { first, count }: RowSpan): Float32Array => {
         const data = floats(name)!

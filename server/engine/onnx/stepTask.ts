@@ -1,6 +1,6 @@
 /** One step for all its jobs: in one pass where they have at most `passRows` rows together; a job is never cut. */
 import type { ContextPiece, Encoding, StepJob } from '../engine.ts'
-import { askedRow, checkedIds, checkedPositions, checkedSpans } from './checks.ts'
+import { askedRow, checkedIds, checkedPositions, checkedScores, checkedSpans } from './checks.ts'
 import { type Run, rowsOf, runsOf } from './encodings.ts'
 import type { GroupResult, KeptRows, RowGroup } from './pass.ts'
 import type { FromWorker } from './protocol.ts'
@@ -46,8 +46,10 @@ export class StepTask implements Task {
       ids: checkedIds(job.ids, options.inputIds),
       positions: checkedPositions(job.positions, options),
       ...this.context(job.context),
-      kind: 'canvas',
+      kind: job.kind ?? 'canvas',
       askedRows: job.asked.map((position) => askedRow(job, position, options)),
+      scoreIds: checkedScores(job, options),
+      logits: job.logits ?? false,
       keep: checkedSpans(job),
     }
   }
