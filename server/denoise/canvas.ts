@@ -48,6 +48,12 @@ export class Canvas {
     this.probabilities.splice(slot, 1)
   }
 
+  /** Only the first slots stay. */
+  cutTo(count: number): void {
+    this.slots.length = Math.min(this.slots.length, count)
+    this.probabilities.length = this.slots.length
+  }
+
   /** The committed tokens up to the first open slot. */
   leadingRun(): number[] {
     return this.slots.slice(0, this.leftmostOpen())

@@ -6,17 +6,12 @@ import { type WholeContext, WholeSurroundings } from './wholeSurroundings.ts'
 
 export type CanvasContext = CausalContext | WholeContext
 
-/** @param prefixIds at least one. */
-export function surround(
-  engine: Engine,
-  prefixIds: TokenIds,
-  suffixIds: TokenIds,
-  context: CanvasContext,
-): Surroundings {
+/** @param texts before, between and after the holes; all but the last have at least one token. */
+export function surround(engine: Engine, texts: readonly TokenIds[], context: CanvasContext): Surroundings {
   switch (context.kind) {
     case 'causal':
-      return new CausalSurroundings(engine, prefixIds, suffixIds, context)
+      return new CausalSurroundings(engine, texts, context)
     case 'whole':
-      return new WholeSurroundings(engine, prefixIds, suffixIds, context)
+      return new WholeSurroundings(engine, texts, context)
   }
 }

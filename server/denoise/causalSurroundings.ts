@@ -1,70 +1,68 @@
 /**
- * Surroundings of `causal-context` models: prefix and suffix are encodings, causal each by itself, and exact for as long
- * as the text stays. A pass computes the last prefix token and the slots.
+ * Surroundings of `causal-context` models: each text is an encoding, causal by itself, and exact for as long as it stays.
+ * A pass computes the slots and, before those of each hole, the last token of the text left of it.
  */
-import type { EncodingId, Engine, StepJob, TokenIds } from '../engine/engine.ts'
+import type { ContextPiece, EncodingId, Engine, StepJob, TokenIds } from '../engine/engine.ts'
 import type { Asked } from './filling.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export interface CausalContext {
   readonly kind: 'causal'
-  /** Of `prefixIds` without the last; `undefined` when there is only one. */
-  readonly prefix: EncodingId | undefined
-  /** Of the suffix; `undefined` when it is empty. */
-  readonly suffix: EncodingId | undefined
+  /** Of each text, of all but the last without its last token; `undefined` where nothing is left to encode. */
+  readonly encodings: readonly (EncodingId | undefined)[]
 }
 
 export class CausalSurroundings implements Surroundings {
   private readonly engine: Engine
-  private readonly suffix: EncodingId | undefined
-  private readonly suffixRows: number
-  private prefix: EncodingId | undefined
-  private prefixIds: TokenIds
+  private readonly texts: TokenIds[]
+  private readonly encodings: (EncodingId | undefined)[]
   private readonly folded: EncodingId[] = []
 
-  constructor(engine: Engine, prefixIds: TokenIds, suffixIds: TokenIds, context: CausalContext) {
+  constructor(engine: Engine, texts: readonly TokenIds[], { encodings }: CausalContext) {
     this.engine = engine
-    this.prefixIds = prefixIds
-    this.suffixRows = suffixIds.length
-    this.prefix = context.prefix
-    this.suffix = context.suffix
+    this.texts = [...texts]
+    this.encodings = [...encodings]
   }
 
-  stepJob({ canvas, slots }: Asked, setIds: TokenIds): StepJob {
-    const { prefix, suffix } = this
-    const firstSlot = this.prefixIds.length
-    const context = []
-    // Suffix first: the prefix grows while the user types, and what lies before it in a buffer need not move.
-    if (suffix !== undefined)
-      context.push({ id: suffix, rows: this.suffixRows, firstPosition: firstSlot + canvas.slots.length })
-    if (prefix !== undefined) context.push({ id: prefix, rows: firstSlot - 1, firstPosition: 0 })
-    const ids = [this.prefixIds.at(-1)!, ...canvas.slots]
-    return {
-      ids,
-      positions: ids.map((_, i) => firstSlot - 1 + i),
-      context,
-      asked: slots.map((slot) => firstSlot + slot),
-      setIds,
+  stepJob(holes: readonly Asked[], setIds: TokenIds): StepJob {
+    const ids: number[] = []
+    const positions: number[] = []
+    const asked: number[] = []
+    const context: ContextPiece[] = []
+    let position = 0
+    for (const [i, text] of this.texts.entries()) {
+      const hole = holes[i]
+      const rows = hole ? text.length - 1 : text.length
+      const id = this.encodings[i]
+      if (id !== undefined) context.push({ id, rows, firstPosition: position })
+      position += rows
+      if (!hole) break
+      const row = [text.at(-1)!, ...hole.canvas.slots]
+      ids.push(...row)
+      positions.push(...row.map((_, j) => position + j))
+      asked.push(...hole.slots.map((slot) => position + 1 + slot))
+      position += row.length
     }
+    // From the right: the prefix grows while the user types, and what lies before it in a buffer need not move.
+    return { ids, positions, context: context.reverse(), asked, setIds }
   }
 
-  probeJob(asked: Asked, setIds: TokenIds): StepJob {
-    return this.stepJob(asked, setIds)
+  probeJob(holes: readonly Asked[], setIds: TokenIds): StepJob {
+    return this.stepJob(holes, setIds)
   }
 
   took(): void {}
 
   /** Reads it causally, unadapted. */
-  async fold(middle: TokenIds, signal: AbortSignal): Promise<void> {
-    const after = this.prefix
-    const ids = [this.prefixIds.at(-1)!, ...middle.slice(0, -1)]
-    const [encoding] = await this.engine.encode(
-      [after === undefined ? { ids } : { ids, after, rows: this.prefixIds.length - 1 }],
-      signal,
-    )
+  async fold(hole: number, middle: TokenIds, signal: AbortSignal): Promise<void> {
+    const text = this.texts[hole]!
+    const after = this.encodings[hole]
+    const ids = [text.at(-1)!, ...middle.slice(0, -1)]
+    const piece = after === undefined ? { ids } : { ids, after, rows: text.length - 1 }
+    const [encoding] = await this.engine.encode([piece], signal)
     this.folded.push(encoding!.id)
-    this.prefix = encoding!.id
-    this.prefixIds = [...this.prefixIds, ...middle]
+    this.encodings[hole] = encoding!.id
+    this.texts[hole] = [...text, ...middle]
   }
 
   end(): void {

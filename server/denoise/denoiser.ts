@@ -1,46 +1,40 @@
 /**
- * The batch loop: jobs from all requests advance together, one forward pass a step; a job joins or leaves between two
- * steps. A canvas that fills up without an end is folded into the prefix, and the next one opens with the suffix still in
- * sight.
+ * The batch loop: requests advance together, one forward pass a step; one joins or leaves between two steps. What a
+ * person waits for goes first: as long as there is any, all else rests.
+ *
+ * All holes of a request are filled together, each row in sight of all texts and all slots. A canvas that fills up
+ * without an end is folded into the text before it, and the next one opens with what follows still in sight.
  */
 import { abortReason } from '../base/errors.ts'
 import type { Engine, Prediction, StepJob, TokenIds } from '../engine/engine.ts'
 import { type CanvasContext, surround } from './canvasContext.ts'
-import { clampAfter } from './commitRules.ts'
-import type { Filling, FillingRules, Outcome } from './filling.ts'
-import { checkLength, type Length, openFilling } from './length.ts'
+import type { Asked, FillingRules } from './filling.ts'
+import { type Finish, type Hole, OpenHole, type Progress } from './hole.ts'
+import { checkLength } from './length.ts'
 import type { Schedule } from './schedule.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export interface DenoiseRequest {
-  readonly prefixIds: TokenIds // at least one
-  readonly suffixIds: TokenIds
+  /** Known text before each hole, and after the last one. All but that have at least one token. */
+  readonly texts: readonly TokenIds[]
+  readonly holes: readonly Hole[] // from the left, at least one
   readonly context: CanvasContext
-  readonly length: Length
-  readonly maxTokens: number
-  /** The middle ends where the product of its tokens' probabilities falls below this. */
-  readonly floor: number
-  readonly maskId: number
   readonly schedule: Schedule
-  readonly rules: FillingRules['rules']
+  readonly maskId: number
+  readonly endIds: ReadonlySet<number> // their probabilities count as one
+  readonly forbiddenIds: ReadonlySet<number> // never committed
+  /** A person waits for it. */
+  readonly urgent: boolean
 }
 
-/** The middle from the left, as far as it is committed; ends are not included. */
-export interface Progress {
-  readonly ids: TokenIds
-  /** What the model gave each of them when it was committed. */
-  readonly probabilities: readonly number[]
-}
-
-export interface Denoised extends Progress {
-  /** 'length': `maxTokens` were filled without an end; 'unsure': the floor was reached. */
-  readonly finish: 'ended' | 'length' | 'stuck' | 'unsure'
+export interface Denoised {
+  readonly middles: readonly (Progress & { readonly finish: Finish })[] // one for each hole
   readonly steps: number
   readonly rows: number // computed over all steps
 }
 
-/** Called after each step. */
-export type OnStep = (progress: Progress) => void
+/** Called after each step, with the middle of each hole. */
+export type OnStep = (progress: readonly Progress[]) => void
 
 interface Job {
   readonly request: DenoiseRequest
@@ -49,13 +43,18 @@ interface Job {
   readonly endIds: TokenIds // sent to the engine as a set
   readonly resolve: (result: Denoised) => void
   readonly reject: (error: unknown) => void
-  readonly rules: FillingRules
   readonly surroundings: Surroundings
-  readonly done: number[] // middles of the canvases folded so far
-  readonly doneProbabilities: number[]
-  filling: Filling
+  readonly holes: readonly OpenHole[]
   steps: number
   rows: number
+}
+
+/** What a job asks of one step. */
+interface Turn {
+  readonly job: Job
+  readonly stepJobs: readonly StepJob[]
+  /** The predictions of `stepJobs` → those of each hole. */
+  readonly byHole: (predictions: readonly Prediction[]) => readonly (readonly Prediction[])[]
 }
 
 export class Denoiser {
@@ -68,37 +67,24 @@ export class Denoiser {
   }
 
   /**
-   * Fills one gap.
+   * Fills all holes of a request.
    *
    * @throws {Aborted} when the signal fires, after the step in hand at the latest.
+   * @throws {RangeError} for a request that cannot be filled.
    */
   denoise(request: DenoiseRequest, signal: AbortSignal, onStep: OnStep = () => {}): Promise<Denoised> {
-    if (request.prefixIds.length === 0) throw new RangeError('a canvas needs at least one prefix token')
-    const { schedule, rules, maskId, length } = request
-    if (schedule.kind === 'leftmost-first' && !(schedule.window >= 1))
-      throw new RangeError('a schedule needs a window of at least one slot')
-    checkLength(length)
+    check(request)
+    const { texts, schedule, maskId, endIds, context } = request
     // A committed mask would leave its slot open, for ever.
-    const forbiddenIds = new Set([...rules.forbiddenIds, maskId])
-    const fillingRules: FillingRules = { schedule, maskId, rules: { ...rules, forbiddenIds } }
+    const forbiddenIds = new Set([...request.forbiddenIds, maskId])
+    const rulesOf = ({ clamp }: Hole): FillingRules => ({ schedule, maskId, rules: { endIds, forbiddenIds, clamp } })
     return new Promise((resolve, reject) => {
-      const job: Job = {
-        request,
-        signal,
-        onStep,
-        endIds: [...rules.endIds],
-        resolve,
-        reject,
-        rules: fillingRules,
-        surroundings: surround(this.engine, request.prefixIds, request.suffixIds, request.context),
-        done: [],
-        doneProbabilities: [],
-        filling: openFilling(length, fillingRules),
-        steps: 0,
-        rows: 0,
-      }
+      const surroundings = surround(this.engine, texts, context)
+      const holes = request.holes.map((hole) => new OpenHole(hole, rulesOf(hole)))
       if (signal.aborted) return reject(abortReason(signal))
-      this.join(job)
+      this.join({
+        ...{ request, signal, onStep, endIds: [...endIds], resolve, reject, surroundings, holes, steps: 0, rows: 0 },
+      })
     })
   }
 
@@ -115,62 +101,56 @@ export class Denoiser {
     while (this.jobs.length > 0) {
       for (const job of this.jobs.filter(({ signal }) => signal.aborted))
         this.leave(job, () => job.reject(abortReason(job.signal)))
-      if (this.jobs.length > 0) await this.step([...this.jobs])
+      const urgent = this.jobs.filter(({ request }) => request.urgent)
+      const turns = (urgent.length > 0 ? urgent : [...this.jobs]).map(nextTurn)
+      if (turns.length > 0) await this.step(turns)
     }
     this.running = false
   }
 
-  private async step(jobs: readonly Job[]): Promise<void> {
+  private async step(turns: readonly Turn[]): Promise<void> {
     try {
-      const stepJobs = jobs.map(nextStepJobs)
-      const aborted = allAborted(jobs.map(({ signal }) => signal))
-      const predictions = await this.engine.step(stepJobs.flat(), aborted.signal).finally(aborted.end)
+      const aborted = allAborted(turns.map(({ job }) => job.signal))
+      const stepJobs = turns.flatMap(({ stepJobs }) => stepJobs)
+      const predictions = await this.engine.step(stepJobs, aborted.signal).finally(aborted.end)
       let taken = 0
-      for (const [i, job] of jobs.entries()) {
-        const mine = predictions.slice(taken, (taken += stepJobs[i]!.length))
-        for (const prediction of mine) job.surroundings.took(prediction)
-        if (job.signal.aborted) continue
-        job.steps++
-        for (const { ids } of stepJobs[i]!) job.rows += ids.length
-        try {
-          this.take(job, mine)
-        } catch (error) {
-          this.leave(job, () => job.reject(error)) // its own listener failed; the others go on
-        }
-      }
+      for (const turn of turns) this.take(turn, predictions.slice(taken, (taken += turn.stepJobs.length)))
     } catch (error) {
-      for (const job of jobs) this.leave(job, () => job.reject(job.signal.aborted ? abortReason(job.signal) : error))
+      // A job that asks for what the model does not have must not take the others with it.
+      if (error instanceof RangeError && turns.length > 1) {
+        for (const turn of turns) await this.step([turn])
+        return
+      }
+      for (const { job } of turns)
+        this.leave(job, () => job.reject(job.signal.aborted ? abortReason(job.signal) : error))
     }
   }
 
-  private take(job: Job, predictions: readonly Prediction[]): void {
-    const { maxTokens, floor } = job.request
-    const outcome: Outcome = job.filling.take(predictions)
-    const { canvas } = job.filling
-    const filled = [...job.done, ...canvas.leadingRun()]
-    const ids = filled.slice(0, maxTokens)
-    const probabilities = [...job.doneProbabilities, ...canvas.leadingProbabilities()].slice(0, maxTokens)
-    const { steps, rows } = job
-    const finish = (how: Denoised['finish']) =>
-      this.leave(job, () => job.resolve({ ids, probabilities, finish: how, steps, rows }))
-    job.onStep({ ids, probabilities })
-    if (product(probabilities) < floor) return finish('unsure')
-    if (filled.length > maxTokens) return finish('length')
-    if (outcome === 'ended' || outcome === 'stuck') return finish(outcome)
-    if (filled.length === maxTokens) return finish('length')
-    if (outcome === 'filled') void this.fold(job)
+  private take({ job, stepJobs, byHole }: Turn, predictions: readonly Prediction[]): void {
+    for (const prediction of predictions) job.surroundings.took(prediction)
+    if (job.signal.aborted) return
+    const { holes } = job
+    job.steps++
+    for (const { ids } of stepJobs) job.rows += ids.length
+    try {
+      const full = byHole(predictions).flatMap((mine, i) => (holes[i]!.take(mine) ? [i] : []))
+      job.onStep(holes.map((hole) => hole.progress()))
+      if (full.length > 0) void this.fold(job, full)
+      else if (holes.every(({ finish }) => finish)) this.leave(job, () => job.resolve(resultOf(job)))
+    } catch (error) {
+      this.leave(job, () => job.reject(error)) // its own listener failed; the others go on
+    }
   }
 
-  /** The job leaves the batch while its middle is taken into the prefix, and joins again with a new canvas. */
-  private async fold(job: Job): Promise<void> {
+  /** The job leaves the batch while its full canvases are taken into the text, and joins again with new ones. */
+  private async fold(job: Job, full: readonly number[]): Promise<void> {
     this.jobs.splice(this.jobs.indexOf(job), 1)
     try {
-      const { canvas } = job.filling
-      await job.surroundings.fold(canvas.leadingRun(), job.signal)
-      job.done.push(...canvas.leadingRun())
-      job.doneProbabilities.push(...canvas.leadingProbabilities())
-      const clamp = clampAfter(job.request.rules.clamp, [...job.done])
-      job.filling = openFilling(job.request.length, { ...job.rules, rules: { ...job.rules.rules, clamp } })
+      for (const i of full) {
+        const hole = job.holes[i]!
+        await job.surroundings.fold(i, hole.middle(), job.signal)
+        hole.folded()
+      }
       this.join(job)
     } catch (error) {
       this.leave(job, () => job.reject(error))
@@ -185,14 +165,66 @@ export class Denoiser {
   }
 }
 
-function nextStepJobs({ filling, surroundings, endIds }: Job): StepJob[] {
-  const asked = filling.ask()
-  if (asked.length === 1) return [surroundings.stepJob(asked[0]!, endIds)]
-  return asked.map((candidate) => surroundings.probeJob(candidate, endIds))
+function check({ texts, holes, schedule }: DenoiseRequest): void {
+  if (holes.length === 0 || texts.length !== holes.length + 1)
+    throw new RangeError(`${holes.length} holes need ${holes.length + 1} texts around them, there are ${texts.length}`)
+  if (texts.slice(0, -1).some((text) => text.length === 0))
+    throw new RangeError('a hole needs at least one token before it')
+  if (schedule.kind === 'leftmost-first' && !(schedule.window >= 1))
+    throw new RangeError('a schedule needs a window of at least one slot')
+  for (const { length } of holes) checkLength(length)
 }
 
-export function product(probabilities: readonly number[]): number {
-  return probabilities.reduce((sofar, probability) => sofar * probability, 1)
+/** One pass for all holes; where one has several canvases to choose from, a pass for each canvas of each hole. */
+function nextTurn(job: Job): Turn {
+  const { surroundings, endIds } = job
+  const asks = job.holes.map((hole) => hole.ask())
+  const first = asks.map((candidates) => candidates[0]!)
+  if (asks.every(({ length }) => length === 1)) {
+    const stepJobs = [surroundings.stepJob(first, endIds)]
+    return {
+      job,
+      stepJobs,
+      byHole: ([prediction]) =>
+        sliced(
+          prediction!,
+          first.map(({ slots }) => slots.length),
+        ),
+    }
+  }
+  const stepJobs = asks.flatMap((candidates, i) =>
+    candidates.map((candidate) => {
+      const others = first.map(({ canvas }): Asked => ({ canvas, slots: [] }))
+      return surroundings.probeJob(others.with(i, candidate), endIds)
+    }),
+  )
+  let taken = 0
+  const bounds = asks.map(({ length }) => [taken, (taken += length)] as const)
+  return { job, stepJobs, byHole: (predictions) => bounds.map(([from, to]) => predictions.slice(from, to)) }
+}
+
+/** A prediction cut into runs of asked positions. */
+function sliced(prediction: Prediction, counts: readonly number[]): Prediction[][] {
+  let from = 0
+  return counts.map((count) => {
+    const of = <Value>(values: readonly Value[]): Value[] => values.slice(from, from + count)
+    const { logits } = prediction
+    const part: Prediction = {
+      topIds: of(prediction.topIds),
+      topLogProbs: of(prediction.topLogProbs),
+      entropy: of(prediction.entropy),
+      setLogProbs: of(prediction.setLogProbs),
+      scoreLogProbs: of(prediction.scoreLogProbs),
+      ...(logits ? { logits: of(logits) } : {}),
+      kept: [],
+    }
+    from += count
+    return [part]
+  })
+}
+
+function resultOf({ holes, steps, rows }: Job): Denoised {
+  return { middles: holes.map((hole) => ({ ...hole.progress(), finish: hole.finish! })), steps, rows }
 }
 
 /** A signal that fires when every one of the signals has fired; `end` when it is of no more use. */

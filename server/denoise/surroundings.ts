@@ -1,20 +1,25 @@
-/** What stands left and right of the slots, and how a pass is given it. One for each gap; holds encodings. */
+/** What stands around the holes, and how a pass is given it. One for each request; holds encodings. */
 import type { Prediction, StepJob, TokenIds } from '../engine/engine.ts'
 import type { Asked } from './filling.ts'
 
 export interface Surroundings {
-  /** The pass that predicts the asked slots of the canvas that is being filled. */
-  stepJob(asked: Asked, setIds: TokenIds): StepJob
-  /** The same for a canvas that may not be chosen: nothing of it is kept. */
-  probeJob(asked: Asked, setIds: TokenIds): StepJob
+  /**
+   * The pass that predicts the asked slots of all holes.
+   *
+   * @param holes from the left, each with the canvas that is being filled.
+   */
+  stepJob(holes: readonly Asked[], setIds: TokenIds): StepJob
+  /** The same with a canvas that may not be chosen: nothing of it is kept. */
+  probeJob(holes: readonly Asked[], setIds: TokenIds): StepJob
   /** Takes over what the pass of `stepJob` kept, whether or not it is still needed. */
   took(prediction: Prediction): void
   /**
-   * Takes a filled middle into the prefix.
+   * Takes a filled middle into the text before its hole.
    *
+   * @param hole index from the left.
    * @throws {Aborted} when the signal fires.
    */
-  fold(middle: TokenIds, signal: AbortSignal): Promise<void>
+  fold(hole: number, middle: TokenIds, signal: AbortSignal): Promise<void>
   /** Releases what it holds; of the encodings it was given, none. */
   end(): void
 }

@@ -1,6 +1,6 @@
 /**
- * Surroundings of bidirectional models: every row sees every other one, so each pass computes prefix, slots and suffix
- * anew. That is the reference.
+ * Surroundings of bidirectional models: every row sees every other one, so each pass computes texts and slots anew. That
+ * is the reference.
  *
  * As an option, keys and values of the rows around the slots are kept from one pass to the next ones, though each commit
  * would change them: an approximation, made good by a whole pass every `refreshEvery` steps. The last prefix token is
@@ -30,34 +30,32 @@ export interface WholeContext {
 export class WholeSurroundings implements Surroundings {
   private readonly engine: Engine
   private readonly context: WholeContext
-  private readonly suffixIds: TokenIds
-  private prefixIds: TokenIds
+  private readonly texts: TokenIds[]
   private prefix: Encoding | undefined
   private suffix: Encoding | undefined
   private age = 0 // steps since the kept rows were computed, that one included
 
-  constructor(engine: Engine, prefixIds: TokenIds, suffixIds: TokenIds, context: WholeContext) {
+  constructor(engine: Engine, texts: readonly TokenIds[], context: WholeContext) {
     if (!(context.refreshEvery >= 1)) throw new RangeError('rows can be refreshed every step at most')
     this.engine = engine
-    this.prefixIds = prefixIds
-    this.suffixIds = suffixIds
+    this.texts = [...texts]
     this.context = context
   }
 
-  stepJob(asked: Asked, setIds: TokenIds): StepJob {
+  stepJob(holes: readonly Asked[], setIds: TokenIds): StepJob {
     if (this.age >= this.context.refreshEvery) this.forget()
-    const job = this.job(asked, setIds, this.prefix, this.suffix)
+    const job = this.job(holes, setIds, this.prefix, this.suffix)
     if (this.prefix || this.suffix) {
       this.age++
       return job
     }
     this.age = 1
-    const keep = this.spansToKeep(asked.canvas.slots.length)
+    const keep = this.spansToKeep(job.ids.length)
     return keep.length > 0 ? { ...job, keep } : job
   }
 
-  probeJob(asked: Asked, setIds: TokenIds): StepJob {
-    return this.job(asked, setIds, undefined, undefined)
+  probeJob(holes: readonly Asked[], setIds: TokenIds): StepJob {
+    return this.job(holes, setIds, undefined, undefined)
   }
 
   took({ kept }: Prediction): void {
@@ -67,57 +65,65 @@ export class WholeSurroundings implements Surroundings {
     if (this.keepsSuffix()) this.suffix = encodings.shift()
   }
 
-  async fold(middle: TokenIds): Promise<void> {
+  async fold(hole: number, middle: TokenIds): Promise<void> {
     this.forget()
-    this.prefixIds = [...this.prefixIds, ...middle]
+    this.texts[hole] = [...this.texts[hole]!, ...middle]
   }
 
   end(): void {
     this.forget()
   }
 
-  /** What is not kept is among the rows: always the last prefix token and the slots. */
+  /** What is not kept is among the rows: always the last prefix token, the slots, and what stands between holes. */
   private job(
-    { canvas, slots }: Asked,
+    holes: readonly Asked[],
     setIds: TokenIds,
     prefix: Encoding | undefined,
     suffix: Encoding | undefined,
   ): StepJob {
-    const firstSlot = this.prefixIds.length
+    const whole: number[] = []
+    const asked: number[] = []
+    for (const [i, text] of this.texts.entries()) {
+      whole.push(...text)
+      const hole = holes[i]
+      if (!hole) break
+      asked.push(...hole.slots.map((slot) => whole.length + slot))
+      whole.push(...hole.canvas.slots)
+    }
     const firstRow = prefix?.rows ?? 0
-    const freshSuffix = this.suffixIds.length - (suffix?.rows ?? 0)
-    const ids = [...this.prefixIds.slice(firstRow), ...canvas.slots, ...this.suffixIds.slice(0, freshSuffix)]
+    const afterFresh = whole.length - (suffix?.rows ?? 0)
     const context: ContextPiece[] = []
-    const afterFresh = firstSlot + canvas.slots.length + freshSuffix
     if (suffix) context.push({ id: suffix.id, rows: suffix.rows, firstPosition: afterFresh })
     if (prefix) context.push({ id: prefix.id, rows: prefix.rows, firstPosition: 0 })
-    return {
-      ids,
-      positions: ids.map((_, i) => firstRow + i),
-      context,
-      asked: slots.map((slot) => firstSlot + slot),
-      setIds,
-    }
+    const ids = whole.slice(firstRow, afterFresh)
+    return { ids, positions: ids.map((_, i) => firstRow + i), context, asked, setIds }
   }
 
   /** Of a whole pass. */
-  private spansToKeep(slotCount: number): RowSpan[] {
+  private spansToKeep(rowCount: number): RowSpan[] {
     const spans: RowSpan[] = []
-    const { freshRows } = this.context
-    const suffixStart = this.prefixIds.length + slotCount + freshRows
-    if (this.keepsPrefix()) spans.push({ first: 0, count: this.prefixIds.length - 1 - freshRows })
-    if (this.keepsSuffix()) spans.push({ first: suffixStart, count: this.suffixIds.length - freshRows })
+    const suffixRows = this.keptSuffixRows()
+    if (this.keepsPrefix()) spans.push({ first: 0, count: this.keptPrefixRows() })
+    if (this.keepsSuffix()) spans.push({ first: rowCount - suffixRows, count: suffixRows })
     return spans
   }
 
+  private keptPrefixRows(): number {
+    return this.texts[0]!.length - 1 - this.context.freshRows
+  }
+
+  private keptSuffixRows(): number {
+    return this.texts.at(-1)!.length - this.context.freshRows
+  }
+
   private keepsPrefix(): boolean {
-    const { keep, refreshEvery, freshRows } = this.context
-    return keep !== 'nothing' && refreshEvery > 1 && this.prefixIds.length > 1 + freshRows
+    const { keep, refreshEvery } = this.context
+    return keep !== 'nothing' && refreshEvery > 1 && this.keptPrefixRows() > 0
   }
 
   private keepsSuffix(): boolean {
-    const { keep, refreshEvery, freshRows } = this.context
-    return keep === 'both' && refreshEvery > 1 && this.suffixIds.length > freshRows
+    const { keep, refreshEvery } = this.context
+    return keep === 'both' && refreshEvery > 1 && this.keptSuffixRows() > 0
   }
 
   private forget(): void {

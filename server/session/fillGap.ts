@@ -2,7 +2,8 @@
 import type { TextEdit } from '../base/spans.ts'
 import type { EncodingCache, Lease } from '../cache/encodingCache.ts'
 import type { CanvasContext } from '../denoise/canvasContext.ts'
-import type { Denoised, DenoiseRequest, Denoiser, Progress } from '../denoise/denoiser.ts'
+import type { Denoised, DenoiseRequest, Denoiser } from '../denoise/denoiser.ts'
+import type { Finish, Progress } from '../denoise/hole.ts'
 import { finish } from '../infill/finish.ts'
 import { heldBackClamp, lineBreakOf, type Plan, planGap, type Scope } from '../infill/plan.ts'
 import { lengthOf, type SessionModel, scheduleOf } from './sessionModel.ts'
@@ -47,7 +48,7 @@ export type Filled = (
 ) & {
   readonly probabilities: readonly number[] // of its tokens, as they were committed
   readonly ids: readonly number[]
-  readonly finish: Denoised['finish']
+  readonly finish: Finish
   readonly tokens: number // of the middle as the model gave it
   readonly steps: number
   readonly rows: number // computed over all steps
@@ -80,8 +81,8 @@ export async function fillGap(
     const finished = finish(middle.slice(plan.held.length), context)
     return finished.kind === 'text' ? editOf(finished, request) : finished.reason
   }
-  const onStep = (progress: Progress) => {
-    const edit = editAt(progress, false)
+  const onStep = ([progress]: readonly Progress[]) => {
+    const edit = editAt(progress!, false)
     if (typeof edit !== 'string') onProgress(edit)
   }
   const leases: Lease[] = []
@@ -94,15 +95,14 @@ export async function fillGap(
   } finally {
     for (const lease of leases) lease.end()
   }
-  const edit = editAt(denoised, denoised.finish === 'ended')
+  const middle = denoised.middles[0]!
+  const edit = editAt(middle, middle.finish === 'ended')
   return {
-    ...(typeof edit === 'string'
-      ? { kind: 'nothing', reason: reasonOf(edit, denoised) }
-      : { kind: 'completion', edit }),
-    probabilities: denoised.probabilities,
-    ids: denoised.ids,
-    finish: denoised.finish,
-    tokens: denoised.ids.length,
+    ...(typeof edit === 'string' ? { kind: 'nothing', reason: reasonOf(edit, middle) } : { kind: 'completion', edit }),
+    probabilities: middle.probabilities,
+    ids: middle.ids,
+    finish: middle.finish,
+    tokens: middle.ids.length,
     steps: denoised.steps,
     rows: denoised.rows,
     encodedRows: rooms.prefixes.encodedRows + rooms.suffixes.encodedRows - encodedBefore,
@@ -125,7 +125,7 @@ async function readContext(
       leases.push(suffix)
       const prefix = await prefixes.encode(prefixIds.slice(0, -1), signal)
       leases.push(prefix)
-      return { kind: 'causal', prefix: prefix.id, suffix: suffix.id }
+      return { kind: 'causal', encodings: [prefix.id, suffix.id] }
     }
   }
 }
@@ -144,20 +144,22 @@ function denoiseRequest(
   // Where the length is not found by an end, a line break is a token like others, and what follows it is cut off later.
   const lineEnds = scope === 'line' && lengthMode === 'end-token' ? lineBreakIds : []
   return {
-    prefixIds,
-    suffixIds,
+    texts: [prefixIds, suffixIds],
+    holes: [
+      {
+        length: lengthOf(model, maxTokens),
+        maxTokens,
+        floor: certainty.giveUp,
+        clamp: heldBackClamp(held, scope, tokenText),
+      },
+    ],
     context,
-    length: lengthOf(model, maxTokens),
-    maxTokens,
-    floor: certainty.giveUp,
-    maskId,
     schedule: scheduleOf(model),
-    rules: {
-      endIds: new Set([...endIds, ...lineEnds]),
-      // The denoiser never commits the mask, and an expand token only where it expands.
-      forbiddenIds: new Set([...model.forbiddenIds, ...(expandId === undefined ? [] : [expandId])]),
-      clamp: heldBackClamp(held, scope, tokenText),
-    },
+    maskId,
+    endIds: new Set([...endIds, ...lineEnds]),
+    // The denoiser never commits the mask, and an expand token only where it expands.
+    forbiddenIds: new Set([...model.forbiddenIds, ...(expandId === undefined ? [] : [expandId])]),
+    urgent: scope === 'line',
   }
 }
 
@@ -175,7 +177,7 @@ function editOf({ text, replaceAfter }: { text: string; replaceAfter: number }, 
   }
 }
 
-function reasonOf(reason: string, { finish, ids }: Denoised): string {
+function reasonOf(reason: string, { finish, ids }: Progress & { readonly finish: Finish }): string {
   if (finish === 'stuck') return 'no likely token fits what is already typed'
   return finish === 'ended' && ids.length === 0 ? 'the model left the gap empty' : reason
 }

@@ -1,20 +1,21 @@
 import { describe, expect, test } from 'vitest'
 import { Aborted, EngineError } from '../../server/base/errors.ts'
 import { noClamp } from '../../server/denoise/commitRules.ts'
-import { type DenoiseRequest, Denoiser } from '../../server/denoise/denoiser.ts'
+import { Denoiser } from '../../server/denoise/denoiser.ts'
 import type { Schedule } from '../../server/denoise/schedule.ts'
 import type { WholeContext } from '../../server/denoise/wholeSurroundings.ts'
 import type { Engine, Piece } from '../../server/engine/engine.ts'
 import { range } from '../engine/engine.case.ts'
 import { byteEngine, byteIds, knows, mixed, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
+import { fillOne, type OneHole } from './oneHole.ts'
 
 const never = new AbortController().signal
 const bytes = (text: string): number[] => [...Buffer.from(text)]
 const leftmostFirst: Schedule = { kind: 'leftmost-first', threshold: 0.9, window: 4 }
 const turn = () => new Promise((resolve) => setImmediate(resolve))
 
-type Options = Partial<Pick<DenoiseRequest, 'maxTokens' | 'floor' | 'schedule'>> &
-  Partial<DenoiseRequest['rules']> & { canvasSlots?: number }
+type Options = Partial<Pick<OneHole, 'maxTokens' | 'floor' | 'schedule'>> &
+  Partial<OneHole['rules']> & { canvasSlots?: number }
 
 /** A request as the session makes it: context encoded, the last prefix token being the canvas's. */
 async function requestFor(engine: Engine, prefix: string, suffix: string, options: Options = {}) {
@@ -24,14 +25,14 @@ async function requestFor(engine: Engine, prefix: string, suffix: string, option
   const request = {
     prefixIds,
     suffixIds,
-    context: { kind: 'causal', prefix: await encode(prefixIds.slice(0, -1)), suffix: await encode(suffixIds) },
+    context: { kind: 'causal', encodings: [await encode(prefixIds.slice(0, -1)), await encode(suffixIds)] },
     length: { kind: 'end-token', slots: canvasSlots },
     maxTokens,
     floor,
     maskId: byteIds.mask,
     schedule,
     rules: { endIds: new Set([byteIds.end]), forbiddenIds: new Set([byteIds.mask]), clamp: noClamp, ...rules },
-  } satisfies DenoiseRequest
+  } satisfies OneHole
   return request
 }
 
@@ -41,7 +42,7 @@ const whole = (text: string): number[] => [byteIds.documentStart, ...bytes(text)
 describe('one gap', () => {
   test('is filled up to the end, several slots a step where they are sure', async () => {
     const engine = new ScriptedEngine(knows(whole('print(value)')))
-    const result = await new Denoiser(engine).denoise(await requestFor(engine, 'print(', '\n'), never)
+    const result = await fillOne(new Denoiser(engine), await requestFor(engine, 'print(', '\n'), never)
     expect(result).toMatchObject({ finish: 'ended', steps: 2, rows: 18 })
     expect(textOf(result.ids)).toBe('value)')
   })
@@ -49,7 +50,7 @@ describe('one gap', () => {
   test('takes a step per token where none is sure', async () => {
     const engine = new ScriptedEngine(knows(whole('print(value)'), () => 0.5))
     const progress: string[] = []
-    const result = await new Denoiser(engine).denoise(await requestFor(engine, 'print(', ''), never, ({ ids }) =>
+    const result = await fillOne(new Denoiser(engine), await requestFor(engine, 'print(', ''), never, ({ ids }) =>
       progress.push(textOf(ids)),
     )
     expect(result).toMatchObject({ finish: 'ended', steps: 7 })
@@ -58,7 +59,7 @@ describe('one gap', () => {
 
   test('with a prefix of a single token and no suffix needs no context', async () => {
     const engine = new ScriptedEngine(knows(whole('x')))
-    const result = await new Denoiser(engine).denoise(await requestFor(engine, '', ''), never)
+    const result = await fillOne(new Denoiser(engine), await requestFor(engine, '', ''), never)
     expect(textOf(result.ids)).toBe('x')
     expect(engine.steps[0]![0]!.context).toEqual([])
     expect(engine.encodedRows).toBe(0)
@@ -66,7 +67,7 @@ describe('one gap', () => {
 
   test('stops where the product of probabilities falls below the floor', async () => {
     const engine = new ScriptedEngine(knows(whole('abcdefgh'), () => 0.5))
-    const result = await new Denoiser(engine).denoise(await requestFor(engine, '', '', { floor: 0.1 }), never)
+    const result = await fillOne(new Denoiser(engine), await requestFor(engine, '', '', { floor: 0.1 }), never)
     expect(result.finish).toBe('unsure')
     expect(textOf(result.ids)).toBe('abcd')
   })
@@ -74,8 +75,7 @@ describe('one gap', () => {
   test('refuses a request without prefix, and what would commit nothing', async () => {
     const engine = new ScriptedEngine()
     const request = await requestFor(engine, 'a', '')
-    const denoise = async (change: Partial<DenoiseRequest>) =>
-      new Denoiser(engine).denoise({ ...request, ...change }, never)
+    const denoise = async (change: Partial<OneHole>) => fillOne(new Denoiser(engine), { ...request, ...change }, never)
     await expect(denoise({ prefixIds: [] })).rejects.toThrow(RangeError)
     await expect(denoise({ schedule: { ...leftmostFirst, window: 0 } })).rejects.toThrow(RangeError)
     await expect(denoise({ length: { kind: 'end-token', slots: 0 } })).rejects.toThrow(RangeError)
@@ -92,7 +92,7 @@ describe('a canvas that fills up', () => {
     const engine = new ScriptedEngine(knows(whole(`left ${middle}`)))
     const request = await requestFor(engine, 'left ', ' right')
     const before = { rows: engine.encodedRows, live: engine.liveCount }
-    const result = await new Denoiser(engine).denoise(request, never)
+    const result = await fillOne(new Denoiser(engine), request, never)
     expect(textOf(result.ids)).toBe(middle)
     expect(result.finish).toBe('ended')
     // Three full canvases were read once, none of their tokens twice.
@@ -100,7 +100,7 @@ describe('a canvas that fills up', () => {
     expect(engine.liveCount).toBe(before.live)
     for (const { context, positions } of engine.steps.map(([job]) => job!)) {
       expect(context[0], 'the suffix begins behind the last slot').toEqual({
-        id: request.context.suffix,
+        id: request.context.encodings[1],
         rows: 6,
         firstPosition: positions.at(-1)! + 1,
       })
@@ -117,16 +117,16 @@ describe('a canvas that fills up', () => {
       pieces.push(...asked)
       return encode(asked, signal)
     }
-    await new Denoiser(engine).denoise(request, never)
+    await fillOne(new Denoiser(engine), request, never)
     expect(pieces.map(({ ids }) => textOf(ids))).toEqual([' a middl', 'e of man', 'y canvas'])
-    expect(pieces[0]).toMatchObject({ after: request.context.prefix, rows: 5 })
+    expect(pieces[0]).toMatchObject({ after: request.context.encodings[0], rows: 5 })
     expect(pieces.map(({ rows }) => rows)).toEqual([5, 13, 21])
   })
 
   test('never exceeds the most tokens that are wanted', async () => {
     for (const maxTokens of [1, 7, 8, 9, 20]) {
       const engine = new ScriptedEngine(knows(whole('x'.repeat(100))))
-      const result = await new Denoiser(engine).denoise(await requestFor(engine, '', 'y', { maxTokens }), never)
+      const result = await fillOne(new Denoiser(engine), await requestFor(engine, '', 'y', { maxTokens }), never)
       expect(result).toMatchObject({ finish: 'length', ids: bytes('x'.repeat(maxTokens)) })
     }
   })
@@ -138,7 +138,7 @@ describe('a canvas that fills up', () => {
     }
     const fill = async (canvasSlots: number) => {
       const engine = new ScriptedEngine(byPrefix)
-      return new Denoiser(engine).denoise(await requestFor(engine, 'left', '', { canvasSlots, maxTokens: 24 }), never)
+      return fillOne(new Denoiser(engine), await requestFor(engine, 'left', '', { canvasSlots, maxTokens: 24 }), never)
     }
     expect((await fill(5)).ids).toEqual((await fill(24)).ids)
   })
@@ -148,14 +148,14 @@ describe('a canvas that fills up', () => {
     const spells = { isOver: (leading: readonly number[]) => leading.length > 0 }
     const clamp = { ...spells, allows: (_: readonly number[], id: number) => id === 32 }
     const request = await requestFor(engine, 'x =', '', { clamp, canvasSlots: 4 })
-    const result = await new Denoiser(engine).denoise(request, never)
+    const result = await fillOne(new Denoiser(engine), request, never)
     expect(textOf(result.ids)).toBe(' long_name')
     expect(result.finish).toBe('ended')
   })
 
   test('of one slot makes progress too', async () => {
     const engine = new ScriptedEngine(knows(whole('abc')))
-    const result = await new Denoiser(engine).denoise(await requestFor(engine, '', '', { canvasSlots: 1 }), never)
+    const result = await fillOne(new Denoiser(engine), await requestFor(engine, '', '', { canvasSlots: 1 }), never)
     expect(textOf(result.ids)).toBe('abc')
   })
 })
@@ -175,7 +175,7 @@ describe('several at once', () => {
     for (const [prefix, suffix, canvasSlots] of places) {
       const engine = new ScriptedEngine(script)
       const request = await requestFor(engine, prefix, suffix, { canvasSlots, maxTokens: 20 })
-      alone.push(await new Denoiser(engine).denoise(request, never))
+      alone.push(await fillOne(new Denoiser(engine), request, never))
       passes += engine.steps.length
     }
     const engine = new ScriptedEngine(script)
@@ -183,7 +183,7 @@ describe('several at once', () => {
     const requests = []
     for (const [prefix, suffix, canvasSlots] of places)
       requests.push(await requestFor(engine, prefix, suffix, { canvasSlots, maxTokens: 20 }))
-    const together = await Promise.all(requests.map((request) => denoiser.denoise(request, never)))
+    const together = await Promise.all(requests.map((request) => fillOne(denoiser, request, never)))
     expect(together).toEqual(alone)
     expect(engine.steps[0]).toHaveLength(places.length)
     expect(engine.steps.length).toBeLessThan(passes / 2)
@@ -194,8 +194,8 @@ describe('several at once', () => {
     const denoiser = new Denoiser(engine)
     const [first, second] = [await requestFor(engine, '', ''), await requestFor(engine, 'abc', '')]
     let joined: Promise<unknown> | undefined
-    await denoiser.denoise(first, never, ({ ids }) => {
-      if (ids.length === 2) joined ??= denoiser.denoise(second, never)
+    await fillOne(denoiser, first, never, ({ ids }) => {
+      if (ids.length === 2) joined ??= fillOne(denoiser, second, never)
     })
     await joined
     expect(engine.steps.slice(0, 4).map((jobs) => jobs.length)).toEqual([1, 1, 2, 2])
@@ -205,10 +205,10 @@ describe('several at once', () => {
     const engine = new ScriptedEngine(knows(whole('abcdefgh'), () => 0.5))
     const denoiser = new Denoiser(engine)
     const abort = new AbortController()
-    const leaves = denoiser.denoise(await requestFor(engine, 'ab', ''), abort.signal, ({ ids }) => {
+    const leaves = fillOne(denoiser, await requestFor(engine, 'ab', ''), abort.signal, ({ ids }) => {
       if (ids.length === 2) abort.abort(new Aborted('superseded'))
     })
-    const stays = denoiser.denoise(await requestFor(engine, '', ''), never)
+    const stays = fillOne(denoiser, await requestFor(engine, '', ''), never)
     await expect(leaves).rejects.toMatchObject({ why: 'superseded' })
     expect(textOf((await stays).ids)).toBe('abcdefgh')
     expect(engine.steps.at(-1)).toHaveLength(1)
@@ -220,8 +220,8 @@ describe('several at once', () => {
     const abort = new AbortController()
     const [a, b] = [await requestFor(engine, '', ''), await requestFor(engine, '', '')]
     engine.hold()
-    const leaves = denoiser.denoise(a, abort.signal)
-    const stays = denoiser.denoise(b, never)
+    const leaves = fillOne(denoiser, a, abort.signal)
+    const stays = fillOne(denoiser, b, never)
     await turn()
     abort.abort(new Aborted('cancelled'))
     engine.resume()
@@ -235,13 +235,13 @@ describe('several at once', () => {
     const aborts = [new AbortController(), new AbortController()]
     const request = await requestFor(engine, '', '')
     engine.hold()
-    const running = Promise.allSettled(aborts.map(({ signal }) => denoiser.denoise(request, signal)))
+    const running = Promise.allSettled(aborts.map(({ signal }) => fillOne(denoiser, request, signal)))
     await turn()
     for (const abort of aborts) abort.abort(new Aborted('superseded'))
     // The engine is still held: nobody waits for it.
     for (const outcome of await running) expect(outcome).toMatchObject({ reason: { why: 'superseded' } })
     engine.resume()
-    expect(textOf((await denoiser.denoise(request, never)).ids)).toBe('abcdefgh')
+    expect(textOf((await fillOne(denoiser, request, never)).ids)).toBe('abcdefgh')
     expect(engine.steps.every((jobs) => jobs.length === 1)).toBe(true)
   })
 
@@ -250,10 +250,10 @@ describe('several at once', () => {
     const denoiser = new Denoiser(engine)
     const request = await requestFor(engine, 'x', 'y')
     const live = engine.liveCount
-    await expect(denoiser.denoise(request, AbortSignal.abort(new Aborted('superseded')))).rejects.toThrow(Aborted)
+    await expect(fillOne(denoiser, request, AbortSignal.abort(new Aborted('superseded')))).rejects.toThrow(Aborted)
     expect(engine.steps).toHaveLength(0)
     const abort = new AbortController()
-    const folded = denoiser.denoise(request, abort.signal, ({ ids }) => {
+    const folded = fillOne(denoiser, request, abort.signal, ({ ids }) => {
       if (ids.length === 16) abort.abort(new Aborted('superseded'))
     })
     await expect(folded).rejects.toThrow(Aborted)
@@ -268,7 +268,7 @@ describe('several at once', () => {
     const denoiser = new Denoiser(engine)
     const request = await requestFor(engine, '', '', { maxTokens: 30 })
     const signals = [new AbortController().signal, new AbortController().signal]
-    await Promise.all(signals.map((signal) => denoiser.denoise(request, signal)))
+    await Promise.all(signals.map((signal) => fillOne(denoiser, request, signal)))
     await turn()
     process.off('warning', warn)
     expect(warnings).toEqual([])
@@ -281,9 +281,9 @@ describe('an engine that fails', () => {
     const denoiser = new Denoiser(engine)
     const request = await requestFor(engine, '', '')
     engine.failNext(new EngineError('no memory'))
-    const outcomes = await Promise.allSettled([denoiser.denoise(request, never), denoiser.denoise(request, never)])
+    const outcomes = await Promise.allSettled([fillOne(denoiser, request, never), fillOne(denoiser, request, never)])
     for (const outcome of outcomes) expect(outcome).toMatchObject({ reason: { message: 'no memory' } })
-    expect(textOf((await denoiser.denoise(request, never)).ids)).toBe('abcdefgh')
+    expect(textOf((await fillOne(denoiser, request, never)).ids)).toBe('abcdefgh')
   })
 
   test('while a canvas is folded rejects that one alone', async () => {
@@ -294,12 +294,12 @@ describe('an engine that fails', () => {
     engine.encode = async () => {
       throw new EngineError('no memory')
     }
-    const folding = denoiser.denoise(folds, never)
-    const stepping = denoiser.denoise(steps, never)
+    const folding = fillOne(denoiser, folds, never)
+    const stepping = fillOne(denoiser, steps, never)
     await expect(folding).rejects.toThrow('no memory')
     expect((await stepping).ids).toEqual(bytes('xxxx'))
     engine.encode = encode
-    expect((await denoiser.denoise(folds, never)).ids).toEqual(bytes('x'.repeat(40)))
+    expect((await fillOne(denoiser, folds, never)).ids).toEqual(bytes('x'.repeat(40)))
   })
 })
 
@@ -321,14 +321,14 @@ describe('never an endless loop', () => {
     const denoiser = new Denoiser(engine)
     for (const forbiddenIds of [new Set([byteIds.mask]), new Set<number>()]) {
       const request = await requestFor(engine, '', '', { maxTokens: 10, forbiddenIds })
-      expect(await denoiser.denoise(request, never)).toMatchObject({ ids: bytes('a'.repeat(10)), finish: 'length' })
+      expect(await fillOne(denoiser, request, never)).toMatchObject({ ids: bytes('a'.repeat(10)), finish: 'length' })
     }
   })
 
   test('where all eight best are forbidden it is stuck', async () => {
     const engine = new ScriptedEngine(only(...range(97, 8)))
     const request = await requestFor(engine, '', '', { forbiddenIds: new Set(range(97, 8)) })
-    expect(await new Denoiser(engine).denoise(request, never)).toMatchObject({ ids: [], finish: 'stuck', steps: 1 })
+    expect(await fillOne(new Denoiser(engine), request, never)).toMatchObject({ ids: [], finish: 'stuck', steps: 1 })
   })
 
   test('where it is stuck later it gives what it has', async () => {
@@ -336,13 +336,13 @@ describe('never an endless loop', () => {
     const stuck = only(...range(100, 8))
     const engine = new ScriptedEngine((question) => (question.position < 4 ? known(question) : stuck(question)))
     const request = await requestFor(engine, '', '', { forbiddenIds: new Set(range(100, 8)) })
-    const result = await new Denoiser(engine).denoise(request, never)
+    const result = await fillOne(new Denoiser(engine), request, never)
     expect(result).toMatchObject({ ids: bytes('abc'), finish: 'stuck' })
   })
 
   test('where numbers are no numbers it ends all the same', async () => {
     const engine = new ScriptedEngine(() => [{ id: 97, probability: Number.NaN }])
     const request = await requestFor(engine, '', '', { maxTokens: 12 })
-    expect((await new Denoiser(engine).denoise(request, never)).steps).toBeLessThanOrEqual(12)
+    expect((await fillOne(new Denoiser(engine), request, never)).steps).toBeLessThanOrEqual(12)
   })
 })

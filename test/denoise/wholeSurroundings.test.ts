@@ -2,12 +2,13 @@
 import { describe, expect, test } from 'vitest'
 import { Aborted, EngineError } from '../../server/base/errors.ts'
 import { noClamp } from '../../server/denoise/commitRules.ts'
-import { type DenoiseRequest, Denoiser } from '../../server/denoise/denoiser.ts'
+import { Denoiser } from '../../server/denoise/denoiser.ts'
 import type { Length } from '../../server/denoise/length.ts'
 import type { Keep, WholeContext } from '../../server/denoise/wholeSurroundings.ts'
 import type { StepJob } from '../../server/engine/engine.ts'
 import { range } from '../engine/engine.case.ts'
 import { byteEngine, byteIds, knows, mixed, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
+import { fillOne, type OneHole } from './oneHole.ts'
 
 const never = new AbortController().signal
 const bytes = (text: string): number[] => [...Buffer.from(text)]
@@ -19,7 +20,7 @@ const whole = (keep: Keep = 'nothing', refreshEvery = 1, freshRows = 0): WholeCo
 const endToken: Length = { kind: 'end-token', slots: 4 }
 const expandId = 10
 
-function requestFor(prefix: string, suffix: string, change: Partial<DenoiseRequest> = {}): DenoiseRequest {
+function requestFor(prefix: string, suffix: string, change: Partial<OneHole> = {}): OneHole {
   return {
     prefixIds: [byteIds.documentStart, ...bytes(prefix)],
     suffixIds: bytes(suffix),
@@ -50,7 +51,7 @@ function shapeOf({ ids, positions, context, keep = [] }: StepJob) {
 
 async function shapes(context: WholeContext, middle = 'abcd', prefix = 'left ', suffix = ' right') {
   const engine = new ScriptedEngine(script(middle, prefix))
-  const result = await new Denoiser(engine).denoise(requestFor(prefix, suffix, { context }), never)
+  const result = await fillOne(new Denoiser(engine), requestFor(prefix, suffix, { context }), never)
   expect(textOf(result.ids)).toBe(middle)
   expect(engine.liveCount, 'encodings that nobody released').toBe(0)
   expect(engine.encodedRows).toBe(0)
@@ -124,7 +125,7 @@ describe('over an engine whose rows depend on nothing but their ids, what is kep
               maxTokens: 12,
               schedule: { kind: 'surest-first', threshold: place % 2 ? 1 : 0.2 },
             })
-            const result = await new Denoiser(engine).denoise(request, never)
+            const result = await fillOne(new Denoiser(engine), request, never)
             expect(engine.liveCount).toBe(0)
             return result
           }
@@ -146,7 +147,7 @@ test('the lengths of a search are looked at in one call, and nothing of them is 
   const engine = new ScriptedEngine(script('abcdefgh'))
   const length: Length = { kind: 'search', lengths: [1, 2, 4, 8] }
   const context = whole('both', 3)
-  const result = await new Denoiser(engine).denoise(requestFor('left ', ' right', { context, length }), never)
+  const result = await fillOne(new Denoiser(engine), requestFor('left ', ' right', { context, length }), never)
   expect(engine.steps.slice(0, 3).map((jobs) => jobs.map(shapeOf))).toEqual([
     ['0-12', '0-13', '0-15', '0-19'],
     ['0-19 keep 0-4 keep 14-19'],
@@ -161,7 +162,7 @@ describe('what is kept is released', () => {
   const two = (engine: ScriptedEngine, signal: AbortSignal) => {
     const denoiser = new Denoiser(engine)
     const request = requestFor('left ', ' right', { context })
-    return [denoiser.denoise(request, signal), denoiser.denoise(request, never)] as const
+    return [fillOne(denoiser, request, signal), fillOne(denoiser, request, never)] as const
   }
 
   test('by a job that is aborted between two passes while others go on', async () => {

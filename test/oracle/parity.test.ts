@@ -13,6 +13,7 @@ import { type OnnxEngine, openOnnxEngine } from '../../server/engine/onnx/onnxEn
 import { floatBundle } from '../../server/model/dequantize.ts'
 import { openBundle } from '../../server/model/openBundle.ts'
 import { resolveModel } from '../../server/model/store.ts'
+import { fillOne } from '../denoise/oneHole.ts'
 import { encodeCase, predictCase, readOracle } from './oracle.ts'
 
 const oracle = readOracle()
@@ -66,11 +67,12 @@ describe('float32 graph', () => {
     let nearTies = 0
     for (const one of oracle.cases) {
       const [prefix, suffix] = await encodeCase(engine, one)
-      const result = await denoiser.denoise(
+      const result = await fillOne(
+        denoiser,
         {
           prefixIds: one.prefixIds,
           suffixIds: one.suffixIds,
-          context: { kind: 'causal', prefix: prefix!.id, suffix: suffix!.id },
+          context: { kind: 'causal', encodings: [prefix!.id, suffix!.id] },
           length: { kind: 'end-token', slots: 16 },
           maxTokens: 16,
           floor: 0,

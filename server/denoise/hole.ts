@@ -1,0 +1,93 @@
+/** One hole on its way from open slots to a finished middle: its canvases, one after the other. */
+import type { Prediction, TokenIds } from '../engine/engine.ts'
+import { type Clamp, clampAfter } from './commitRules.ts'
+import type { Asked, Filling, FillingRules } from './filling.ts'
+import { type Length, openFilling } from './length.ts'
+
+export interface Hole {
+  readonly length: Length
+  readonly maxTokens: number
+  /** The middle ends where the product of its tokens' probabilities falls below this. */
+  readonly floor: number
+  /** Text that is known to begin the middle. */
+  readonly clamp: Clamp
+}
+
+/** A middle from the left, as far as it is committed; ends are not included. */
+export interface Progress {
+  readonly ids: TokenIds
+  /** What the model gave each of them when it was committed. */
+  readonly probabilities: readonly number[]
+}
+
+/** 'length': `maxTokens` were filled without an end; 'unsure': the floor was reached; 'stuck': nothing fits the clamp. */
+export type Finish = 'ended' | 'length' | 'stuck' | 'unsure'
+
+export class OpenHole {
+  private readonly hole: Hole
+  private readonly rules: FillingRules // the clamp of which is that of the first canvas
+  private readonly done: number[] = [] // middles of the canvases folded so far
+  private readonly doneProbabilities: number[] = []
+  private filling: Filling
+  finish: Finish | undefined // once there is nothing left to do
+
+  constructor(hole: Hole, rules: FillingRules) {
+    this.hole = hole
+    this.rules = rules
+    this.filling = openFilling(hole.length, rules)
+  }
+
+  /** Its canvas, or several of which one is to be chosen. A finished hole asks nothing, and stands there as it is. */
+  ask(): readonly Asked[] {
+    return this.finish ? [{ canvas: this.filling.canvas, slots: [] }] : this.filling.ask()
+  }
+
+  /**
+   * Commits what the pass said.
+   *
+   * @param predictions one for each canvas that was asked.
+   * @returns whether the canvas is full, and is to be folded before the next pass.
+   */
+  take(predictions: readonly Prediction[]): boolean {
+    if (this.finish) return false
+    const { maxTokens, floor } = this.hole
+    const outcome = this.filling.take(predictions)
+    const { canvas } = this.filling
+    const filled = this.done.length + canvas.leftmostOpen()
+    if (product(this.progress().probabilities) < floor) this.finish = 'unsure'
+    else if (filled > maxTokens) this.finish = 'length'
+    else if (outcome === 'ended' || outcome === 'stuck') this.finish = outcome
+    else if (filled === maxTokens) this.finish = 'length'
+    // The slots that are left over are no part of the text: for the other holes it goes on behind the last token.
+    if (this.finish) canvas.cutTo(Math.min(canvas.leftmostOpen(), maxTokens - this.done.length))
+    return this.finish === undefined && outcome === 'filled'
+  }
+
+  /** The tokens of the full canvas. */
+  middle(): TokenIds {
+    return this.filling.canvas.leadingRun()
+  }
+
+  /** Opens the next canvas; the full one has become text. */
+  folded(): void {
+    const { canvas } = this.filling
+    this.done.push(...canvas.leadingRun())
+    this.doneProbabilities.push(...canvas.leadingProbabilities())
+    const { rules } = this.rules
+    const clamp = clampAfter(rules.clamp, [...this.done])
+    this.filling = openFilling(this.hole.length, { ...this.rules, rules: { ...rules, clamp } })
+  }
+
+  progress(): Progress {
+    const { canvas } = this.filling
+    const { maxTokens } = this.hole
+    return {
+      ids: [...this.done, ...canvas.leadingRun()].slice(0, maxTokens),
+      probabilities: [...this.doneProbabilities, ...canvas.leadingProbabilities()].slice(0, maxTokens),
+    }
+  }
+}
+
+export function product(probabilities: readonly number[]): number {
+  return probabilities.reduce((sofar, probability) => sofar * probability, 1)
+}
