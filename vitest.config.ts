@@ -5,7 +5,10 @@ import { defineConfig } from 'vitest/config'
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
-    env: { LACUNA_HOME: join(tmpdir(), 'lacuna-test-home') }, // not the models of whoever runs the tests
+    env: {
+      LACUNA_HOME: join(tmpdir(), 'lacuna-test-home'), // not the models of whoever runs the tests
+      ORT_DISABLE_TELEMETRY: '1', // for tests that open a session themselves
+    },
     
     globalSetup: ['test/build.ts'],
     testTimeout: 60_000,

@@ -13,6 +13,7 @@ import type { EngineOptions, FromWorker, OpenReport, ToWorker } from './protocol
  * @throws {BundleError} when no execution provider can open it.
  */
 export async function openOnnxEngine(options: EngineOptions): Promise<OnnxEngine> {
+  keepToThisMachine()
   const worker = new Worker(workerFile(), { workerData: options, stdout: false, stderr: false })
   const report = await new Promise<OpenReport>((resolve, reject) => {
     const failed = (error: Error) =>
@@ -32,6 +33,14 @@ export async function openOnnxEngine(options: EngineOptions): Promise<OnnxEngine
     })
   })
   return new OnnxEngine(worker, report)
+}
+
+/**
+ * onnxruntime-node 1.30 reports every session it opens to its maker, and keeps a database of that in the user's cache
+ * folder, unless told not to. It reads the environment of the process, which only the main thread can write.
+ */
+function keepToThisMachine(): void {
+  process.env.ORT_DISABLE_TELEMETRY = '1'
 }
 
 /** As many threads as help: beyond a handful a step waits for memory, not for arithmetic. */
