@@ -6,7 +6,7 @@ import { Denoiser } from '../denoise/denoiser.ts'
 import type { Keep } from '../denoise/wholeSurroundings.ts'
 import type { Engine } from '../engine/engine.ts'
 import { defaultThreads, openOnnxEngine } from '../engine/onnx/onnxEngine.ts'
-import type { EngineOptions, OpenReport } from '../engine/onnx/protocol.ts'
+import type { EngineOptions, OpenReport, PassedOver } from '../engine/onnx/protocol.ts'
 import { tokenizeIncrementally } from '../infill/tokenizeIncrementally.ts'
 import type { Manifest } from '../model/manifest.ts'
 import { openBundle } from '../model/openBundle.ts'
@@ -18,6 +18,7 @@ export interface OpenRooms extends Rooms {
   readonly engine: Engine
   readonly manifest: Manifest
   readonly dir: string
+  /** As of now: a provider may be lost while it works. */
   readonly report: OpenReport
   close(): Promise<void>
 }
@@ -26,6 +27,12 @@ export interface RoomOptions {
   readonly cache: boolean
   readonly threads?: number
   readonly deterministic?: boolean
+  /** Execution providers to try before the processor, which is always there (default: none). */
+  readonly providers?: readonly string[]
+  /** Those that failed in this process, and are not tried again. */
+  readonly lost?: readonly PassedOver[]
+  /** Told when a provider failed in a pass and the next one took over. */
+  readonly onMoved?: (report: OpenReport) => void
   readonly canvasSlots?: number
   /** Of bidirectional models alone: rows kept between the steps of a request (default: nothing). */
   readonly keep?: Keep
@@ -59,13 +66,15 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
     )
   }
   const tokenizer = await readTokenizer(dir, bundle.manifest.vocab) // before the engine, which would have to be closed again
-  const engine = await openOnnxEngine(engineOptions(bundle.manifest, bundle.graphPath, options))
+  const engine = await openOnnxEngine(engineOptions(bundle.manifest, bundle.graphPath, options), options.onMoved)
   const enabled = options.cache
   return {
     engine,
     dir,
     manifest: bundle.manifest,
-    report: engine.report,
+    get report() {
+      return engine.report
+    },
     model: sessionModel(bundle.manifest, tokenizer, options),
     prefixes: new EncodingCache(engine, { maxBytes: prefixBytes, enabled }),
     suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled }),
@@ -92,7 +101,8 @@ export function engineOptions(
     logitsShift,
     hasAdapter: adapter !== undefined,
     threads: options.threads ?? defaultThreads(),
-    providers: ['cpu'],
+    providers: [...(options.providers ?? []).filter((name) => name !== 'cpu'), 'cpu'],
+    lost: options.lost ?? [],
     deterministic: options.deterministic ?? false,
   }
 }

@@ -1,5 +1,6 @@
 /** `lacuna --stdio`: the language server. */
 import { systemClock } from '../base/clock.ts'
+import type { OpenReport, PassedOver } from '../engine/onnx/protocol.ts'
 import { serveStdio } from '../lsp/serveStdio.ts'
 import type { OpenSession } from '../lsp/startServer.ts'
 import { resolveModel } from '../model/store.ts'
@@ -19,10 +20,19 @@ export const serve: Command = {
   run: () => serveStdio({ openSession, version }),
 }
 
+/** Of the whole process: what failed once is not trusted again, should the engine be replaced. */
+let lost: readonly PassedOver[] = []
+
 const openSession: OpenSession = async (settings, log) => {
-  const rooms = await openRooms(await resolveModel(settings().model))
+  const { model, providers } = settings()
+  const onMoved = ({ provider, passedOver }: OpenReport) => {
+    const failed = passedOver.at(-1)!
+    lost = passedOver
+    log('warn', `${failed.provider} is given up, ${provider} goes on: ${failed.reason}`)
+  }
+  const rooms = await openRooms(await resolveModel(model), { cache: true, providers, lost, onMoved })
   const { provider, loadMs, passedOver } = rooms.report
-  for (const { provider: other, reason } of passedOver) log('info', `${other} passed over: ${reason}`)
+  for (const { provider: other, reason } of passedOver) log('warn', `${other} passed over: ${reason}`)
   log('info', `${rooms.model.name} on ${provider}, loaded in ${Math.round(loadMs)} ms`)
   return new LiveSession(rooms, { settings, clock: systemClock, log, close: rooms.close })
 }

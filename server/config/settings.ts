@@ -4,6 +4,9 @@
  */
 import { z } from 'zod'
 
+/** Execution providers by the names ONNX Runtime gives them; which of them exist depends on the platform. */
+export const providerNames = ['cuda', 'coreml', 'dml', 'webgpu', 'cpu'] as const
+
 const milliseconds = (most: number) => z.int().min(0).max(most)
 
 export const settingsSchema = z.object({
@@ -26,6 +29,12 @@ export const settingsSchema = z.object({
     .min(1)
     .optional()
     .describe("The model: a bundle's folder or name. In the user's own settings (initialization options) only."),
+  providers: z
+    .array(z.enum(providerNames))
+    .default(['cpu'])
+    .describe(
+      'Execution providers to try before cpu, the last resort: cuda, coreml, dml, webgpu. See "lacuna doctor". In the user\'s own settings only.',
+    ),
 })
 
 export type Settings = Readonly<z.infer<typeof settingsSchema>>
@@ -44,7 +53,7 @@ export interface ReadSettings {
   readonly warnings: readonly string[]
 }
 
-const userOnly: ReadonlySet<string> = new Set(['model'])
+const userOnly: ReadonlySet<string> = new Set(['model', 'providers'])
 /** Under our section, but for the editor's extension. */
 const foreign: ReadonlySet<string> = new Set(['trace', 'enable', 'path', 'command'])
 
@@ -76,7 +85,7 @@ export function readSettings(
       warnings.push(`${path}: no such setting; ${near ? `did you mean "${near}"?` : `there are ${names.join(', ')}`}`)
     } else if (scope === 'merged' && userOnly.has(key)) {
       // A workspace must not choose what is loaded. Said only where it would have changed something.
-      if (value !== base[key]) {
+      if (JSON.stringify(value) !== JSON.stringify(base[key])) {
         warnings.push(
           `${path}: a workspace could set it here, so it is taken from the initialization options only; ignored`,
         )

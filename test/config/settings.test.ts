@@ -15,6 +15,7 @@ test('nothing said: the defaults', () => {
     inlineBudgetMs: 500,
     invokedBudgetMs: 5000,
     debounceMs: 75,
+    providers: ['cpu'],
   })
 })
 
@@ -68,6 +69,20 @@ test('a workspace cannot choose the model', () => {
   expect(read.settings.model).toBe('mine')
   expect(read.warnings[0]).toContain('lacuna.model: a workspace could set it here')
   expect(readSettings({ model: 'mine' }, base, 'merged').warnings).toEqual([])
+})
+
+test('a workspace cannot choose what computes', () => {
+  const base = readSettings({ providers: ['webgpu', 'cpu'] }).settings
+  const read = readSettings({ providers: ['cuda'] }, base, 'merged')
+  expect(read.settings.providers).toEqual(['webgpu', 'cpu'])
+  expect(read.warnings[0]).toContain('lacuna.providers: a workspace could set it here')
+  expect(readSettings({ providers: ['webgpu', 'cpu'] }, base, 'merged').warnings).toEqual([])
+})
+
+test('a provider that does not exist is named, and the rest stays', () => {
+  const { settings, warnings } = readSettings({ providers: ['webgl'] })
+  expect(settings.providers).toEqual(['cpu'])
+  expect(warnings[0]).toMatch(/^lacuna\.providers: .*"webgpu".*found \["webgl"\]; it stays \["cpu"\]$/)
 })
 
 test('names of Object.prototype are no settings', () => {

@@ -10,9 +10,13 @@ import type { EngineOptions, FromWorker, OpenReport, ToWorker } from './protocol
 /**
  * Starts the worker and opens the graph there.
  *
+ * @param onMoved told when a provider failed in a pass and the next one took over; its report is the engine's from then on.
  * @throws {BundleError} when no execution provider can open it.
  */
-export async function openOnnxEngine(options: EngineOptions): Promise<OnnxEngine> {
+export async function openOnnxEngine(
+  options: EngineOptions,
+  onMoved: (report: OpenReport) => void = () => {},
+): Promise<OnnxEngine> {
   keepToThisMachine()
   const worker = new Worker(workerFile(), { workerData: options, stdout: false, stderr: false })
   const report = await new Promise<OpenReport>((resolve, reject) => {
@@ -32,7 +36,7 @@ export async function openOnnxEngine(options: EngineOptions): Promise<OnnxEngine
       }
     })
   })
-  return new OnnxEngine(worker, report)
+  return new OnnxEngine(worker, report, onMoved)
 }
 
 /**
@@ -60,16 +64,18 @@ interface Waiting {
 }
 
 export class OnnxEngine implements Engine {
-  readonly report: OpenReport
+  report: OpenReport
   private readonly worker: Worker
+  private readonly onMoved: (report: OpenReport) => void
   private readonly waiting = new Map<number, Waiting>()
   private nextRequest = 1
   private failure: EngineGoneError | undefined
   private closed: Promise<void> | undefined
 
-  constructor(worker: Worker, report: OpenReport) {
+  constructor(worker: Worker, report: OpenReport, onMoved: (report: OpenReport) => void) {
     this.worker = worker
     this.report = report
+    this.onMoved = onMoved
     worker.on('message', (message: FromWorker) => this.receive(message))
     worker.on('error', (error) =>
       this.fail(new EngineGoneError(`the engine's thread failed: ${error.message}`, { cause: error })),
@@ -150,6 +156,9 @@ export class OnnxEngine implements Engine {
           : new EngineError(`a pass failed: ${message.message}`)
         return this.waiting.get(message.request)?.reject(error)
       }
+      case 'moved':
+        this.report = message.report
+        return this.onMoved(message.report)
       case 'opened':
       case 'openFailed':
       case 'closed':

@@ -14,12 +14,19 @@ export interface EngineOptions {
   readonly hasAdapter: boolean
   readonly threads: number
   readonly providers: readonly string[] // execution providers, tried in this order
+  readonly lost: readonly PassedOver[] // of these, in this process: not tried again
   readonly deterministic: boolean // one thread, no spinning: for numeric tests
+}
+
+/** An execution provider that does not do the work, and why. */
+export interface PassedOver {
+  readonly provider: string
+  readonly reason: string
 }
 
 export interface OpenReport {
   readonly provider: string
-  readonly passedOver: readonly { readonly provider: string; readonly reason: string }[]
+  readonly passedOver: readonly PassedOver[] // in the order they were tried
   readonly loadMs: number
 }
 
@@ -32,6 +39,7 @@ export type ToWorker =
 
 export type FromWorker =
   | { readonly kind: 'opened'; readonly report: OpenReport }
+  | { readonly kind: 'moved'; readonly report: OpenReport } // the provider failed in a pass; the next one goes on
   | { readonly kind: 'openFailed'; readonly message: string }
   | { readonly kind: 'encoded'; readonly request: number; readonly encodings: readonly Encoding[] }
   | { readonly kind: 'stepped'; readonly request: number; readonly predictions: readonly Prediction[] }

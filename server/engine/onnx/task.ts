@@ -23,7 +23,7 @@ export interface Task {
 /** What tasks share. */
 export interface TaskParts {
   readonly store: EncodingStore
-  readonly runner: PassRunner
+  readonly runner: Pick<PassRunner, 'run'>
   readonly options: EngineOptions
 }
 

@@ -4,12 +4,12 @@
  * A pass is the unit of cancellation and of fairness: steps go before encoding, and messages are read between passes.
  */
 import { parentPort, workerData } from 'node:worker_threads'
-import * as ort from 'onnxruntime-node'
 import { messageOf } from '../../base/errors.ts'
 import { EncodeTask } from './encodeTask.ts'
 import { EncodingStore } from './encodings.ts'
-import { PassRunner } from './pass.ts'
-import type { EngineOptions, FromWorker, OpenReport, ToWorker } from './protocol.ts'
+import { openSession } from './openSession.ts'
+import type { EngineOptions, FromWorker, ToWorker } from './protocol.ts'
+import { ProviderChain } from './providerChain.ts'
 import { StepTask } from './stepTask.ts'
 import type { Task, TaskParts } from './task.ts'
 
@@ -19,14 +19,14 @@ const say = (message: FromWorker) => port.postMessage(message)
 
 class Worker {
   private readonly tasks: Task[] = []
-  private readonly session: ort.InferenceSession
+  private readonly chain: ProviderChain
   private readonly parts: TaskParts
   private running = false
   private closing = false
 
-  constructor(session: ort.InferenceSession) {
-    this.session = session
-    this.parts = { store: new EncodingStore(), runner: new PassRunner(session, options), options }
+  constructor(chain: ProviderChain) {
+    this.chain = chain
+    this.parts = { store: new EncodingStore(), runner: chain, options }
   }
 
   receive(message: ToWorker): void {
@@ -85,42 +85,16 @@ class Worker {
     this.running = false
     if (!this.closing) return
     this.closing = false
-    await this.session.release()
+    await this.chain.release()
     say({ kind: 'closed' })
     port.close()
   }
 }
 
-/** Providers are tried one at a time: a list with one that is missing throws instead of falling back. */
-async function open(): Promise<{ session: ort.InferenceSession; report: OpenReport }> {
-  const passedOver: { provider: string; reason: string }[] = []
-  const started = performance.now()
-  for (const provider of options.providers) {
-    try {
-      const session = await ort.InferenceSession.create(options.graphPath, {
-        executionProviders: [provider],
-        intraOpNumThreads: options.deterministic ? 1 : options.threads,
-        executionMode: 'sequential',
-        graphOptimizationLevel: 'all',
-        logSeverityLevel: 3,
-        // Shapes vary from pass to pass: a pattern would be kept for each, and an arena grows to the sum of their peaks.
-        enableMemPattern: false,
-        enableCpuMemArena: false,
-        extra: {
-          session: { intra_op: { allow_spinning: options.deterministic ? '0' : '1' }, force_spinning_stop: '1' },
-        },
-      })
-      return { session, report: { provider, passedOver, loadMs: performance.now() - started } }
-    } catch (error) {
-      passedOver.push({ provider, reason: messageOf(error) })
-    }
-  }
-  throw new Error(passedOver.map(({ provider, reason }) => `${provider}: ${reason}`).join('; '))
-}
-
-open().then(
-  ({ session, report }) => {
-    const worker = new Worker(session)
+const chain = new ProviderChain(options, { openSession, onMoved: (report) => say({ kind: 'moved', report }) })
+chain.open().then(
+  (report) => {
+    const worker = new Worker(chain)
     port.on('message', (message: ToWorker) => worker.receive(message))
     say({ kind: 'opened', report })
   },

@@ -1,0 +1,97 @@
+/**
+ * Passes on the first execution provider that can run them. One that cannot be loaded, cannot open the graph or fails in
+ * a pass is passed over with its reason and not tried again; the pass is run on the next instead.
+ *
+ * Encodings lie in memory, not on a device, so they outlive a provider: nobody who waits for an answer notices more than
+ * the time it takes to open the graph again.
+ */
+import type * as ort from 'onnxruntime-node'
+import { messageOf } from '../../base/errors.ts'
+import type { TokenIds } from '../engine.ts'
+import { type GroupResult, PassRunner, type RowGroup } from './pass.ts'
+import type { EngineOptions, OpenReport, PassedOver } from './protocol.ts'
+import { tryOut } from './tryOut.ts'
+
+export interface ProviderChainParts {
+  readonly openSession: (options: EngineOptions, provider: string) => Promise<ort.InferenceSession>
+  /** A provider failed in a pass: told once the next one is open. */
+  readonly onMoved: (report: OpenReport) => void
+}
+
+/** What runs passes now. */
+interface Current {
+  readonly session: ort.InferenceSession
+  readonly runner: PassRunner
+  readonly report: OpenReport
+}
+
+export class ProviderChain implements Pick<PassRunner, 'run'> {
+  private readonly options: EngineOptions
+  private readonly parts: ProviderChainParts
+  private readonly passedOver: PassedOver[]
+  private current: Current | undefined
+
+  constructor(options: EngineOptions, parts: ProviderChainParts) {
+    this.options = options
+    this.parts = parts
+    this.passedOver = [...options.lost]
+  }
+
+  /** @throws when no provider is left; the message has the reason of each. */
+  async open(): Promise<OpenReport> {
+    const began = performance.now()
+    for (let provider = this.next(); provider !== undefined; provider = this.next()) {
+      let session: ort.InferenceSession | undefined
+      try {
+        session = await this.parts.openSession(this.options, provider)
+        const runner = new PassRunner(session, this.options)
+        if (provider !== 'cpu') await tryOut(runner)
+        const report = { provider, passedOver: [...this.passedOver], loadMs: performance.now() - began }
+        this.current = { session, runner, report }
+        return report
+      } catch (error) {
+        this.passedOver.push({ provider, reason: reasonOf(error) })
+        await session?.release().catch(() => {}) // it failed already, and the reason is kept
+      }
+    }
+    const reasons = this.passedOver.map(({ provider, reason }) => `${provider}: ${reason}`).join('; ')
+    this.passedOver.pop() // the last resort is tried again: memory may have been short
+    throw new Error(reasons)
+  }
+
+  async run(groups: readonly RowGroup[], setIds: TokenIds): Promise<GroupResult[]> {
+    for (;;) {
+      const { runner, session, report } = this.current ?? (await this.reopened())
+      try {
+        return await runner.run(groups, setIds)
+      } catch (error) {
+        // With nothing to go on with, a pass that failed is a failure, and the next may succeed.
+        if (error instanceof RangeError || this.next(report.provider) === undefined) throw error
+        this.passedOver.push({ provider: report.provider, reason: `a pass failed: ${reasonOf(error)}` })
+        this.current = undefined
+        await session.release().catch(() => {})
+      }
+    }
+  }
+
+  async release(): Promise<void> {
+    await this.current?.session.release()
+  }
+
+  private async reopened(): Promise<Current> {
+    this.parts.onMoved(await this.open())
+    return this.current!
+  }
+
+  /** The first provider that was not passed over, and is not `besides`. */
+  private next(besides?: string): string | undefined {
+    const known = (name: string) => name === besides || this.passedOver.some(({ provider }) => provider === name)
+    return this.options.providers.find((name) => !known(name))
+  }
+}
+
+/** One line, without the place in the runtime's source where the error was made. */
+function reasonOf(error: unknown): string {
+  const [line = ''] = messageOf(error).split('\n')
+  return line.replace(/^\S*onnxruntime\S* .* was false\. /, '').trim()
+}
