@@ -20,8 +20,14 @@ export interface SpawnedServer {
   readonly stdout: () => string
 }
 
-export function spawnServer(args: readonly string[] = ['--stdio']): SpawnedServer {
-  const child = spawn(process.execPath, ['dist/main.js', ...args], { stdio: ['pipe', 'pipe', 'pipe'] })
+export function spawnServer(
+  args: readonly string[] = ['--stdio'],
+  env: Readonly<Record<string, string>> = {},
+): SpawnedServer {
+  const child = spawn(process.execPath, ['dist/main.js', ...args], {
+    stdio: ['pipe', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  })
   const [out, err]: [Buffer[], Buffer[]] = [[], []]
   child.stdout.on('data', (chunk: Buffer) => void out.push(chunk))
   child.stderr.on('data', (chunk: Buffer) => void err.push(chunk))
@@ -36,14 +42,19 @@ export function spawnServer(args: readonly string[] = ['--stdio']): SpawnedServe
 }
 
 /** A client that has initialized the server and opened one document. */
-export async function connect(server: SpawnedServer, marked: string, processId: number | null = null) {
+export async function connect(
+  server: SpawnedServer,
+  marked: string,
+  processId: number | null = null,
+  settings: object = {},
+) {
   const client = lsp.createProtocolConnection(
     new lsp.StreamMessageReader(server.child.stdout),
     new lsp.StreamMessageWriter(server.child.stdin),
   )
   client.listen()
   // No test may hang on the speed of its machine: the model is loaded, and the answer made, before the budget ends.
-  const initializationOptions = { inlineBudgetMs: 50_000, invokedBudgetMs: 50_000 }
+  const initializationOptions = { inlineBudgetMs: 50_000, invokedBudgetMs: 50_000, ...settings }
   const params = { processId, rootUri: null, capabilities: {}, initializationOptions }
   await client.sendRequest(lsp.InitializeRequest.type, params)
   await client.sendNotification(lsp.InitializedNotification.type, {})

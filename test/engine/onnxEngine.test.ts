@@ -10,6 +10,7 @@ import { type OnnxEngine, openOnnxEngine } from '../../server/engine/onnx/onnxEn
 import { openBundle } from '../../server/model/openBundle.ts'
 import { type RandomBundle, randomBundle } from '../model/randomBundle.ts'
 import { differenceOf, type EngineUnderTest, range, runEngineSuite, someIds } from './engine.case.ts'
+import { openUnderTest, providerUnderTest } from './providerUnderTest.ts'
 
 let root: string
 const bundles = new Map<string, Promise<RandomBundle>>()
@@ -30,7 +31,7 @@ const bundleOf = (logitsShift: 0 | 1, adapterRank: number): Promise<RandomBundle
 async function open(quant: 'f32' | 'q4', logitsShift: 0 | 1, adapterRank: number) {
   const { manifest, graphPath } = await openBundle((await bundleOf(logitsShift, adapterRank))[quant])
   const options = engineOptions(manifest, graphPath, { deterministic: true })
-  return { engine: await openOnnxEngine(options), ...options, maskId: manifest.maskId }
+  return { engine: await openUnderTest(options), ...options, maskId: manifest.maskId }
 }
 
 runEngineSuite({ name: 'onnx, float32, shift 1, adapter', open: () => open('f32', 1, 4) })
@@ -166,7 +167,7 @@ describe('one worker', () => {
   })
 
   test('says which provider opened the graph', () => {
-    expect(engine.report).toMatchObject({ provider: 'cpu', passedOver: [] })
+    expect(engine.report).toMatchObject({ provider: providerUnderTest, passedOver: [] })
   })
 })
 

@@ -9,11 +9,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { engineOptions } from '../../server/cli/openRooms.ts'
 import { noClamp } from '../../server/denoise/commitRules.ts'
 import { Denoiser } from '../../server/denoise/denoiser.ts'
-import { type OnnxEngine, openOnnxEngine } from '../../server/engine/onnx/onnxEngine.ts'
+import type { OnnxEngine } from '../../server/engine/onnx/onnxEngine.ts'
 import { floatBundle } from '../../server/model/dequantize.ts'
 import { openBundle } from '../../server/model/openBundle.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { fillOne } from '../denoise/oneHole.ts'
+import { openUnderTest } from '../engine/providerUnderTest.ts'
 import { encodeCase, predictCase, readOracle } from './oracle.ts'
 
 const oracle = readOracle()
@@ -22,7 +23,7 @@ const nearTie = 1e-3 // probability: below that margin two correct ways may comm
 
 async function open(dir: string): Promise<OnnxEngine> {
   const bundle = await openBundle(dir)
-  return openOnnxEngine(engineOptions(bundle.manifest, bundle.graphPath, { deterministic: true }))
+  return openUnderTest(engineOptions(bundle.manifest, bundle.graphPath, { deterministic: true }))
 }
 
 describe('float32 graph', () => {
