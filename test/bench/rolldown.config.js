@@ -1,7 +1,12 @@
 import { defineConfig } from 'rolldown'
 
 export default defineConfig({
-  input: { bench: 'test/bench/bench.ts', exactLines: 'test/bench/exactLines.ts', fullSize: 'test/bench/fullSize.ts' },
+  input: {
+    bench: 'test/bench/bench.ts',
+    exactLines: 'test/bench/exactLines.ts',
+    fullSize: 'test/bench/fullSize.ts',
+    benchProviders: 'test/bench/providers.ts',
+  },
   platform: 'node',
   external: ['onnxruntime-node'],
   output: { dir: 'dist', format: 'esm', entryFileNames: '[name].js', chunkFileNames: 'bench-[name].js' },
