@@ -4,6 +4,11 @@
  *
  * Encodings lie in memory, not on a device, so they outlive a provider: nobody who waits for an answer notices more than
  * the time it takes to open the graph again.
+ *
+ * Which providers there are to try is the user's choice, and cpu alone unless they chose: an adapter may be software, or
+ * slower than the processor (the default model's step is 600 small matrix products), opening one takes seconds, its
+ * programs are compiled at the first passes, and a bad driver takes the process with it. What would be gained is known
+ * only by measuring, which "lacuna doctor" does when asked.
  */
 import type * as ort from 'onnxruntime-node'
 import { messageOf } from '../../base/errors.ts'
@@ -93,5 +98,5 @@ export class ProviderChain implements Pick<PassRunner, 'run'> {
 /** One line, without the place in the runtime's source where the error was made. */
 function reasonOf(error: unknown): string {
   const [line = ''] = messageOf(error).split('\n')
-  return line.replace(/^\S*onnxruntime\S* .* was false\. /, '').trim()
+  return line.replace(/^.* was false\. /, '').trim()
 }
