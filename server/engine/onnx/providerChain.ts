@@ -6,7 +6,7 @@
  * the time it takes to open the graph again.
  *
  * Which providers there are to try is the user's choice, and cpu alone unless they chose: an adapter may be software, or
- * slower than the processor (the default model's step is 600 small matrix products), opening one takes seconds, its
+ * slower than the processor (a step of the default model is 1,400 small operations), opening one takes seconds, its
  * programs are compiled at the first passes, and a bad driver takes the process with it. What would be gained is known
  * only by measuring, which "lacuna doctor" does when asked.
  */
