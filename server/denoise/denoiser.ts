@@ -11,7 +11,7 @@ import { type CanvasContext, surround } from './canvasContext.ts'
 import type { Asked, FillingRules } from './filling.ts'
 import { type Finish, type Hole, OpenHole, type Progress } from './hole.ts'
 import { checkLength } from './length.ts'
-import type { Schedule } from './schedule.ts'
+import { checkSchedule, type Schedule } from './schedule.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export interface DenoiseRequest {
@@ -77,10 +77,12 @@ export class Denoiser {
     const { texts, schedule, maskId, endIds, context } = request
     // A committed mask would leave its slot open, for ever.
     const forbiddenIds = new Set([...request.forbiddenIds, maskId])
-    const rulesOf = ({ clamp }: Hole): FillingRules => ({ schedule, maskId, rules: { endIds, forbiddenIds, clamp } })
+    const rulesOf = ({ clamp }: Hole, stream: number): FillingRules => ({
+      ...{ schedule, maskId, rules: { endIds, forbiddenIds, clamp }, stream },
+    })
     return new Promise((resolve, reject) => {
       const surroundings = surround(this.engine, texts, context)
-      const holes = request.holes.map((hole) => new OpenHole(hole, rulesOf(hole)))
+      const holes = request.holes.map((hole, i) => new OpenHole(hole, rulesOf(hole, i << 16)))
       if (signal.aborted) return reject(abortReason(signal))
       this.join({
         ...{ request, signal, onStep, endIds: [...endIds], resolve, reject, surroundings, holes, steps: 0, rows: 0 },
@@ -170,8 +172,7 @@ function check({ texts, holes, schedule }: DenoiseRequest): void {
     throw new RangeError(`${holes.length} holes need ${holes.length + 1} texts around them, there are ${texts.length}`)
   if (texts.slice(0, -1).some((text) => text.length === 0))
     throw new RangeError('a hole needs at least one token before it')
-  if (schedule.kind === 'leftmost-first' && !(schedule.window >= 1))
-    throw new RangeError('a schedule needs a window of at least one slot')
+  checkSchedule(schedule)
   for (const { length } of holes) checkLength(length)
 }
 
@@ -181,7 +182,7 @@ function nextTurn(job: Job): Turn {
   const asks = job.holes.map((hole) => hole.ask())
   const first = asks.map((candidates) => candidates[0]!)
   if (asks.every(({ length }) => length === 1)) {
-    const stepJobs = [surroundings.stepJob(first, endIds)]
+    const stepJobs = [withLogits(surroundings.stepJob(first, endIds), first)]
     return {
       job,
       stepJobs,
@@ -195,12 +196,16 @@ function nextTurn(job: Job): Turn {
   const stepJobs = asks.flatMap((candidates, i) =>
     candidates.map((candidate) => {
       const others = first.map(({ canvas }): Asked => ({ canvas, slots: [] }))
-      return surroundings.probeJob(others.with(i, candidate), endIds)
+      return withLogits(surroundings.probeJob(others.with(i, candidate), endIds), [candidate])
     }),
   )
   let taken = 0
   const bounds = asks.map(({ length }) => [taken, (taken += length)] as const)
   return { job, stepJobs, byHole: (predictions) => bounds.map(([from, to]) => predictions.slice(from, to)) }
+}
+
+function withLogits(job: StepJob, asked: readonly Asked[]): StepJob {
+  return asked.some(({ logits }) => logits) ? { ...job, logits: true } : job
 }
 
 /** A prediction cut into runs of asked positions. */

@@ -1,9 +1,10 @@
 /** Length mode `end-token`: the model commits an end behind the last token; a canvas without one is followed by another. */
 import type { Prediction } from '../engine/engine.ts'
 import { Canvas } from './canvas.ts'
-import type { Pick } from './commitRules.ts'
-import type { Asked, Filling, FillingRules, Outcome } from './filling.ts'
-import { pickSlots, slotsToAsk } from './schedule.ts'
+import type { CommitRules, Pick } from './commitRules.ts'
+import { type Asked, askedBy, type Filling, type FillingRules, type Outcome } from './filling.ts'
+import type { Sampler } from './sampling/sampler.ts'
+import { openSampler } from './schedule.ts'
 
 export interface EndToken {
   readonly kind: 'end-token'
@@ -13,21 +14,24 @@ export interface EndToken {
 export class EndTokenFilling implements Filling {
   readonly canvas: Canvas
   private readonly with: FillingRules
-  private asked: readonly number[] = []
+  private readonly sampler: Sampler
+  private asked: Asked
 
   constructor({ slots }: EndToken, rules: FillingRules) {
     this.canvas = new Canvas(slots, rules.maskId)
     this.with = rules
+    this.sampler = openSampler(rules.schedule, rules.stream ?? 0)
+    this.asked = { canvas: this.canvas, slots: [] }
   }
 
   ask(): readonly Asked[] {
-    this.asked = slotsToAsk(this.canvas, this.with.schedule)
-    return [{ canvas: this.canvas, slots: this.asked }]
+    this.asked = askedBy(this.sampler, this.canvas)
+    return [this.asked]
   }
 
   take([prediction]: readonly Prediction[]): Outcome {
-    const { schedule, rules } = this.with
-    const picks = pickSlots(this.canvas, this.asked, prediction!, schedule, { ...rules, ends: 'last' })
+    const rules: CommitRules = { ...this.with.rules, ends: 'last' }
+    const picks = this.sampler.pick(this.canvas, this.asked.slots, prediction!, rules)
     return commitUpToEnd(this.canvas, picks)
   }
 }

@@ -6,8 +6,9 @@
 import type { Prediction } from '../engine/engine.ts'
 import { Canvas } from './canvas.ts'
 import type { CommitRules } from './commitRules.ts'
-import type { Asked, Filling, FillingRules, Outcome } from './filling.ts'
-import { pickSlots, slotsToAsk } from './schedule.ts'
+import { type Asked, askedBy, type Filling, type FillingRules, type Outcome } from './filling.ts'
+import type { Sampler } from './sampling/sampler.ts'
+import { openSampler } from './schedule.ts'
 
 export interface ExpandDelete {
   readonly kind: 'expand-delete'
@@ -19,32 +20,33 @@ export interface ExpandDelete {
 
 export class ExpandDeleteFilling implements Filling {
   readonly canvas: Canvas
-  private readonly with: FillingRules
+  private readonly sampler: Sampler
   private readonly mode: ExpandDelete
   private readonly growing: CommitRules
   private readonly full: CommitRules
-  private asked: readonly number[] = []
+  private asked: Asked
   private expanded = 0
 
   constructor(mode: ExpandDelete, rules: FillingRules) {
     const { forbiddenIds } = rules.rules
     const others = [...forbiddenIds].filter((id) => id !== mode.expandId)
     this.canvas = new Canvas(Math.min(mode.slots, mode.maxSlots), rules.maskId)
-    this.with = rules
+    this.sampler = openSampler(rules.schedule, rules.stream ?? 0)
+    this.asked = { canvas: this.canvas, slots: [] }
     this.mode = mode
     this.growing = { ...rules.rules, ends: 'anywhere', forbiddenIds: new Set(others) }
     this.full = { ...this.growing, forbiddenIds: new Set([...others, mode.expandId]) }
   }
 
   ask(): readonly Asked[] {
-    this.asked = slotsToAsk(this.canvas, this.with.schedule)
-    return [{ canvas: this.canvas, slots: this.asked }]
+    this.asked = askedBy(this.sampler, this.canvas)
+    return [this.asked]
   }
 
   take([prediction]: readonly Prediction[]): Outcome {
     const { canvas, asked } = this
     const rules = this.mayGrow() ? this.growing : this.full
-    const picks = pickSlots(canvas, asked, prediction!, this.with.schedule, rules)
+    const picks = this.sampler.pick(canvas, asked.slots, prediction!, rules)
     if (picks.length === 0) return 'stuck'
     // From the right: what is left of a slot stays where it is.
     for (const { slot, id, probability } of picks.toReversed()) {

@@ -2,12 +2,25 @@
 import type { Prediction } from '../engine/engine.ts'
 import type { Canvas } from './canvas.ts'
 import type { CommitRules } from './commitRules.ts'
+import type { Sampler } from './sampling/sampler.ts'
 import type { Schedule } from './schedule.ts'
 
 /** Slots of one canvas, from the left. */
 export interface Asked {
   readonly canvas: Canvas
   readonly slots: readonly number[]
+  /** The whole distribution of each is needed. */
+  readonly logits?: boolean
+}
+
+/** What a sampler asks of a canvas that has open slots. */
+export function askedBy(sampler: Sampler, canvas: Canvas): Asked {
+  return { canvas, slots: sampler.ask(canvas.openSlots()), ...wanted(sampler) }
+}
+
+/** What it needs to be told besides the best tokens. */
+export function wanted({ logits }: Sampler): Pick<Asked, 'logits'> {
+  return logits ? { logits } : {}
 }
 
 /** `filled`: more may follow, in a canvas of its own; `stuck`: no token that may stand there is among the best. */
@@ -27,4 +40,6 @@ export interface FillingRules {
   readonly schedule: Schedule
   readonly rules: Omit<CommitRules, 'ends'>
   readonly maskId: number
+  /** Tells the canvases of a request apart, so that each draws numbers of its own (default 0). */
+  readonly stream?: number
 }

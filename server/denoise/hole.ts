@@ -75,7 +75,8 @@ export class OpenHole {
     this.doneProbabilities.push(...canvas.leadingProbabilities())
     const { rules } = this.rules
     const clamp = clampAfter(rules.clamp, [...this.done])
-    this.filling = openFilling(this.hole.length, { ...this.rules, rules: { ...rules, clamp } })
+    const stream = (this.rules.stream ?? 0) + this.done.length
+    this.filling = openFilling(this.hole.length, { ...this.rules, rules: { ...rules, clamp }, stream })
   }
 
   progress(): Progress {

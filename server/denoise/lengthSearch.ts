@@ -8,9 +8,11 @@
  */
 import type { Prediction } from '../engine/engine.ts'
 import { Canvas } from './canvas.ts'
+import type { CommitRules } from './commitRules.ts'
 import { commitUpToEnd } from './endToken.ts'
-import type { Asked, Filling, FillingRules, Outcome } from './filling.ts'
-import { pickSlots, slotsToAsk } from './schedule.ts'
+import { type Asked, askedBy, type Filling, type FillingRules, type Outcome, wanted } from './filling.ts'
+import type { Sampler } from './sampling/sampler.ts'
+import { openSampler } from './schedule.ts'
 
 export interface LengthSearch {
   readonly kind: 'search'
@@ -20,29 +22,53 @@ export interface LengthSearch {
 export class LengthSearchFilling implements Filling {
   canvas: Canvas
   private candidates: readonly Canvas[] // empty once one is chosen
+  private readonly sampler: Sampler
   private readonly with: FillingRules
+  private asked: Asked
 
   constructor({ lengths }: LengthSearch, rules: FillingRules) {
     this.candidates = lengths.map((length) => new Canvas(length, rules.maskId))
     this.canvas = this.candidates[0]!
+    this.sampler = openSampler(rules.schedule, rules.stream ?? 0)
     this.with = rules
+    this.asked = { canvas: this.canvas, slots: [] }
   }
 
   ask(): readonly Asked[] {
-    if (this.candidates.length > 0) return this.candidates.map((canvas) => ({ canvas, slots: canvas.openSlots() }))
-    return [{ canvas: this.canvas, slots: slotsToAsk(this.canvas, this.with.schedule) }]
+    if (this.candidates.length > 0)
+      return this.candidates.map((canvas) => ({ canvas, slots: canvas.openSlots(), ...wanted(this.sampler) }))
+    this.asked = askedBy(this.sampler, this.canvas)
+    return [this.asked]
   }
 
   take(predictions: readonly Prediction[]): Outcome {
-    const { schedule, rules } = this.with
-    const chosen = this.candidates.length > 0 ? surestLength(predictions) : 0
-    this.canvas = this.candidates[chosen] ?? this.canvas
-    this.candidates = []
-    // Of a canvas that was looked at, the schedule asks the first slots or all.
-    const asked = slotsToAsk(this.canvas, schedule)
-    const picks = pickSlots(this.canvas, asked, predictions[chosen]!, schedule, { ...rules, ends: 'last' })
-    const outcome = commitUpToEnd(this.canvas, picks)
+    const prediction = this.candidates.length > 0 ? this.choose(predictions) : predictions[0]!
+    const rules: CommitRules = { ...this.with.rules, ends: 'last' }
+    const outcome = commitUpToEnd(this.canvas, this.sampler.pick(this.canvas, this.asked.slots, prediction, rules))
     return outcome === 'filled' ? 'ended' : outcome
+  }
+
+  /** The look at the chosen canvas is what its first step asks. */
+  private choose(looks: readonly Prediction[]): Prediction {
+    const chosen = surestLength(looks)
+    this.canvas = this.candidates[chosen]!
+    this.candidates = []
+    this.asked = askedBy(this.sampler, this.canvas)
+    return rowsOf(looks[chosen]!, this.asked.slots)
+  }
+}
+
+/** What is said of some slots, where all were asked. */
+function rowsOf(prediction: Prediction, slots: readonly number[]): Prediction {
+  const of = <Value>(values: readonly Value[]): Value[] => slots.map((slot) => values[slot]!)
+  return {
+    topIds: of(prediction.topIds),
+    topLogProbs: of(prediction.topLogProbs),
+    entropy: of(prediction.entropy),
+    setLogProbs: of(prediction.setLogProbs),
+    scoreLogProbs: [],
+    ...(prediction.logits ? { logits: of(prediction.logits) } : {}),
+    kept: [],
   }
 }
 

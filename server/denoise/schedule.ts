@@ -1,39 +1,83 @@
-/** Which slots a step commits. */
-import type { Prediction } from '../engine/engine.ts'
-import type { Canvas } from './canvas.ts'
-import type { CommitRules, Pick } from './commitRules.ts'
-import { type LeftmostFirst, pickLeftmostFirst, windowSlots } from './leftmostFirst.ts'
-import { pickSurestFirst, type SurestFirst } from './surestFirst.ts'
+/** Which slots a step commits, as plain data; each kind is a file of `sampling/`. */
+import { AnywhereSampler, type Rule } from './sampling/anywhere.ts'
+import { type BestOfPlan, bestOfPlan } from './sampling/bestOfPlan.ts'
+import { BlocksSampler } from './sampling/blocks.ts'
+import { checkDraw, type Draw } from './sampling/draw.ts'
+import { type EntropyBound, entropyBound } from './sampling/entropyBound.ts'
+import { type Factor, factorRule } from './sampling/factor.ts'
+import { type LeftmostFirst, LeftmostFirstSampler } from './sampling/leftmostFirst.ts'
+import { type Origin, origin } from './sampling/origin.ts'
+import { checkPlan } from './sampling/plan.ts'
+import type { Sampler } from './sampling/sampler.ts'
+import { type SurestFirst, surestFirst } from './sampling/surestFirst.ts'
+import { seededUniforms, type Uniforms } from './sampling/uniforms.ts'
 
-export type Schedule = LeftmostFirst | SurestFirst
+type WholeCanvas = LeftmostFirst | SurestFirst | Origin | BestOfPlan | Factor | EntropyBound
 
-/** Slots to ask in the next step, from the left, the leftmost open one first. */
-export function slotsToAsk(canvas: Canvas, schedule: Schedule): number[] {
+export interface Blocks {
+  readonly kind: 'blocks'
+  readonly slots: number // of each block
+  readonly inner: WholeCanvas
+}
+
+export type Schedule = WholeCanvas | Blocks
+
+/** @param stream which canvas of a request it is for: each draws numbers of its own. */
+export function openSampler(schedule: Schedule, stream: number): Sampler {
   switch (schedule.kind) {
     case 'leftmost-first':
-      return windowSlots(canvas, schedule)
+      return new LeftmostFirstSampler(schedule)
+    case 'blocks':
+      return new BlocksSampler(schedule.slots, (block) => openSampler(schedule.inner, stream + block * 2 ** 24))
     case 'surest-first':
-      return canvas.openSlots()
+      return new AnywhereSampler(surestFirst(schedule), theBest, seededUniforms(0, stream))
+  }
+  const uniforms = seededUniforms(schedule.seed, stream)
+  return new AnywhereSampler(ruleOf(schedule, uniforms), schedule, uniforms)
+}
+
+const theBest: Draw = { temperature: 0, seed: 0 }
+
+function ruleOf(schedule: Origin | BestOfPlan | Factor | EntropyBound, uniforms: Uniforms): Rule {
+  switch (schedule.kind) {
+    case 'origin':
+      return origin(schedule, uniforms)
+    case 'maskgit-plus':
+    case 'topk-margin':
+    case 'entropy':
+      return bestOfPlan(schedule, uniforms)
+    case 'factor':
+      return factorRule(schedule)
+    case 'entropy-bound':
+      return entropyBound(schedule)
   }
 }
 
-/**
- * What to commit now, from the left; nothing only where no token that may stand there is among the best. An end that
- * waits for the slots left of it comes last, and all of these are committed or picked.
- *
- * @param asked as `slotsToAsk` gave them; row `i` of the prediction is about `asked[i]`.
- */
-export function pickSlots(
-  canvas: Canvas,
-  asked: readonly number[],
-  prediction: Prediction,
-  schedule: Schedule,
-  rules: CommitRules,
-): Pick[] {
+/** @throws {RangeError} for numbers that no sampler can work with. */
+export function checkSchedule(schedule: Schedule): void {
   switch (schedule.kind) {
     case 'leftmost-first':
-      return pickLeftmostFirst(canvas, asked, prediction, schedule, rules)
+      if (!(schedule.window >= 1)) throw new RangeError('a schedule needs a window of at least one slot')
+      return
     case 'surest-first':
-      return pickSurestFirst(canvas, asked, prediction, schedule, rules)
+      return
+    case 'origin':
+      checkPlan(schedule)
+      return checkDraw(schedule)
+    case 'maskgit-plus':
+    case 'topk-margin':
+    case 'entropy':
+      if (!((schedule.algTemp ?? 0) >= 0)) throw new RangeError(`alg-temp is 0 or more, found ${schedule.algTemp}`)
+      checkPlan(schedule)
+      return checkDraw(schedule)
+    case 'factor':
+      if (!(schedule.factor >= 0)) throw new RangeError(`a factor is 0 or more, found ${schedule.factor}`)
+      return checkDraw(schedule)
+    case 'entropy-bound':
+      if (!(schedule.bound >= 0)) throw new RangeError(`an entropy bound is 0 or more, found ${schedule.bound}`)
+      return checkDraw(schedule)
+    case 'blocks':
+      if (!(schedule.slots >= 1)) throw new RangeError('a block needs at least one slot')
+      return checkSchedule(schedule.inner)
   }
 }

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { type Clamp, type CommitRules, clampAfter } from '../../server/denoise/commitRules.ts'
 import { commitUpToEnd } from '../../server/denoise/endToken.ts'
-import { pickSlots, type Schedule, slotsToAsk } from '../../server/denoise/schedule.ts'
+import { openSampler, type Schedule } from '../../server/denoise/schedule.ts'
 import { canvasOf, end, mask, prediction, row, rules, signs, tops } from './signs.ts'
 
 const schedule: Schedule = { kind: 'leftmost-first', threshold: 0.9, window: 4 }
@@ -14,13 +14,15 @@ function check(
 ): void {
   const canvas = canvasOf(before)
   const all = { ...rules, ...wanted.rules }
-  const picks = pickSlots(canvas, slotsToAsk(canvas, schedule), prediction(...rows), schedule, all)
+  const sampler = openSampler(schedule, 0)
+  const asked = sampler.ask(canvas.openSlots())
+  const picks = sampler.pick(canvas, asked, prediction(...rows), all)
   const outcome = commitUpToEnd(canvas, picks)
   expect({ outcome, after: signs(canvas) }).toEqual({ outcome: wanted.outcome, after: wanted.after ?? before })
 }
 
 describe('slotsToAsk', () => {
-  const asked = (slots: string) => slotsToAsk(canvasOf(slots), schedule)
+  const asked = (slots: string) => openSampler(schedule, 0).ask(canvasOf(slots).openSlots())
   test('the open ones of the window', () => expect(asked('1_2__3__')).toEqual([1, 3, 4]))
   test('fewer at the end of the canvas', () => expect(asked('111111_1')).toEqual([6]))
   test('none when nothing is open', () => expect(asked('1111')).toEqual([]))

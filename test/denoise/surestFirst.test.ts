@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Clamp, CommitRules } from '../../server/denoise/commitRules.ts'
 import { commitUpToEnd } from '../../server/denoise/endToken.ts'
-import { pickSlots, type Schedule, slotsToAsk } from '../../server/denoise/schedule.ts'
+import { openSampler, type Schedule } from '../../server/denoise/schedule.ts'
 import { canvasOf, end, mask, prediction, type Row, row, rules, signs, tops } from './signs.ts'
 
 const parallel: Schedule = { kind: 'surest-first', threshold: 0.9 }
@@ -16,14 +16,16 @@ function check(
   const { schedule = parallel } = wanted
   const canvas = canvasOf(before)
   const all = { ...rules, ...wanted.rules }
-  const picks = pickSlots(canvas, slotsToAsk(canvas, schedule), prediction(...rows), schedule, all)
+  const sampler = openSampler(schedule, 0)
+  const asked = sampler.ask(canvas.openSlots())
+  const picks = sampler.pick(canvas, asked, prediction(...rows), all)
   const outcome = commitUpToEnd(canvas, picks)
   expect({ outcome, after: signs(canvas) }).toEqual({ outcome: wanted.outcome, after: wanted.after ?? before })
 }
 
 test('asks all open slots', () => {
-  expect(slotsToAsk(canvasOf('1_2__3__'), parallel)).toEqual([1, 3, 4, 6, 7])
-  expect(slotsToAsk(canvasOf('11'), parallel)).toEqual([])
+  expect(openSampler(parallel, 0).ask(canvasOf('1_2__3__').openSlots())).toEqual([1, 3, 4, 6, 7])
+  expect(openSampler(parallel, 0).ask(canvasOf('11').openSlots())).toEqual([])
 })
 
 describe('commits', () => {
