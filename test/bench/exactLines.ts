@@ -1,15 +1,14 @@
 /**
  * Quality by hand: lines of real files cut at any character, filled, compared with what stood there.
- * `node dist/exactLines.js [--slots 8] [--threshold 0.9] [--count 40] [--floor 0] [--prefix 768] FILES…`
+ * `node dist/exactLines.js [--slots 8] [--threshold 0.9] [--count 40] [--floor 0] [--prefix 768] FOLDER`
  */
-import { readFileSync } from 'node:fs'
-import { extname } from 'node:path'
 import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
 import { windowSize } from '../../server/infill/plan.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { fillGap } from '../../server/session/fillGap.ts'
-import { median, rounded, seededRandom } from './stats.ts'
+import { drawGaps } from './gapCases.ts'
+import { median, rounded } from './stats.ts'
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -27,12 +26,6 @@ const { values, positionals } = parseArgs({
     raw: { type: 'boolean' },
   },
 })
-const languages: Record<string, string> = {
-  '.py': 'python',
-  '.ts': 'typescript',
-  '.js': 'javascript',
-  '.mjs': 'javascript',
-}
 Object.assign(windowSize, { prefix: Number(values.prefix) })
 const rooms = await openRooms(await resolveModel(), { cache: true, canvasSlots: Number(values.slots) })
 Object.assign(rooms.model, {
@@ -40,10 +33,6 @@ Object.assign(rooms.model, {
   window: Number(values.window),
   suffixTokens: Number(values.suffix),
 })
-const random = seededRandom(Number(values.seed))
-const texts = positionals
-  .map((path) => ({ path, text: readFileSync(path, 'utf8') }))
-  .filter(({ text }) => text.length > 2000)
 const results: {
   exact: boolean
   first: boolean
@@ -55,57 +44,46 @@ const results: {
   language: string
   shown: boolean
 }[] = []
-for (const wanted of ['python', 'typescript', 'javascript']) {
-  const own = texts.filter(({ path }) => languages[extname(path)] === wanted)
-  for (let i = 0; own.length > 0 && i < Number(values.count); i++) {
-    const { text } = own[Math.floor(random() * own.length)]!
-    const lines = text.split('\n')
-    let line = 0
-    do line = Math.floor(random() * lines.length)
-    while (lines[line]!.trim().length < 8 || lines[line]!.length > 160)
-    const indent = /^\s*/.exec(lines[line]!)![0].length
-    const at = indent + Math.floor(random() * (lines[line]!.trimEnd().length - indent))
-    const start = lines.slice(0, line).reduce((sum, { length }) => sum + length + 1, 0)
-    const truth = lines[line]!.slice(at).trimEnd()
-    const gapped = text.slice(0, start + at) + text.slice(start + lines[line]!.length)
-    const filled = await fillGap(
-      rooms,
-      {
-        text: gapped,
-        offset: start + at,
-        scope: 'line',
-        maxTokens: 48,
-        languageId: wanted,
-        certainty: { giveUp: Number(values.floor), show: Number(values.show) },
-      },
-      new AbortController().signal,
-    )
-    const shown = filled.kind === 'completion' ? filled.edit.text : ''
-    const exact = shown === truth
-    const first = shown !== '' && truth.startsWith(shown)
-    results.push({
-      exact,
-      first,
-      steps: filled.steps,
-      tokens: filled.tokens,
-      probability: filled.probabilities.reduce((a, b) => a * b, 1),
-      ms: filled.ms.denoise,
-      finish: filled.finish,
-      language: wanted,
-      shown: shown !== '',
-    })
-    if (values.raw) {
-      const held = gapped[start + at - 1] === ' ' ? 1 : 0
-      const right = filled.ids.map((_, n) =>
-        truth.startsWith(rooms.model.decode(filled.ids.slice(0, n + 1)).slice(held)),
-      )
-      process.stdout.write(`RAW ${JSON.stringify({ p: filled.probabilities, right, finish: filled.finish, exact })}\n`)
-    }
-    if (values.print)
-      process.stdout.write(
-        `${exact ? '=' : ' '} ${filled.probabilities.reduce((a, b) => a * b, 1).toFixed(3)} ${filled.steps} ${JSON.stringify(lines[line]!.slice(0, at))} → ${JSON.stringify(shown)} | ${JSON.stringify(truth)}\n`,
-      )
+for (const { text, offset, truth, languageId } of drawGaps(
+  positionals[0]!,
+  Number(values.count),
+  Number(values.seed),
+)) {
+  const filled = await fillGap(
+    rooms,
+    {
+      text,
+      offset,
+      scope: 'line',
+      maxTokens: 48,
+      languageId,
+      certainty: { giveUp: Number(values.floor), show: Number(values.show) },
+    },
+    new AbortController().signal,
+  )
+  const shown = filled.kind === 'completion' ? filled.edit.text : ''
+  const exact = shown === truth
+  const first = shown !== '' && truth.startsWith(shown)
+  results.push({
+    exact,
+    first,
+    steps: filled.steps,
+    tokens: filled.tokens,
+    probability: filled.probabilities.reduce((a, b) => a * b, 1),
+    ms: filled.ms.denoise,
+    finish: filled.finish,
+    language: languageId,
+    shown: shown !== '',
+  })
+  if (values.raw) {
+    const held = text[offset - 1] === ' ' ? 1 : 0
+    const right = filled.ids.map((_, n) => truth.startsWith(rooms.model.decode(filled.ids.slice(0, n + 1)).slice(held)))
+    process.stdout.write(`RAW ${JSON.stringify({ p: filled.probabilities, right, finish: filled.finish, exact })}\n`)
   }
+  if (values.print)
+    process.stdout.write(
+      `${exact ? '=' : ' '} ${filled.probabilities.reduce((a, b) => a * b, 1).toFixed(3)} ${filled.steps} ${JSON.stringify(text.slice(text.lastIndexOf('\n', offset - 1) + 1, offset))} → ${JSON.stringify(shown)} | ${JSON.stringify(truth)}\n`,
+    )
 }
 await rooms.close()
 const share = (some: (typeof results)[number][], f: (r: (typeof results)[number]) => boolean) =>
