@@ -66,7 +66,7 @@ export class AnywhereSampler implements Sampler {
     const free = (pick: Pick) => !waits(pick) || pick.slot === asked[0]
     const chosen = new Set(this.rule.choose(candidates, this.step, this.openCount))
     if (known === 0 && ![...chosen].some(free)) {
-      const surest = surestOf(candidates.filter(free))
+      const [surest] = bySureness(candidates.filter(free))
       if (surest) chosen.add(surest)
     }
     const open = canvas.openSlots()
@@ -91,10 +91,4 @@ export class AnywhereSampler implements Sampler {
 /** Surest first, the leftmost of equals. */
 export function bySureness(candidates: readonly Candidate[]): Candidate[] {
   return candidates.toSorted((a, b) => b.confidence - a.confidence || a.slot - b.slot)
-}
-
-function surestOf(candidates: readonly Candidate[]): Candidate | undefined {
-  let surest = candidates[0]
-  for (const candidate of candidates) if (candidate.confidence > surest!.confidence) surest = candidate
-  return surest
 }

@@ -36,7 +36,11 @@ export function checkDraw({ temperature, topP = 1, topK = 1 }: Draw): void {
   if (!(topK >= 1)) throw new RangeError(`top-k is at least 1, found ${topK}`)
 }
 
-/** @param uniform in [0, 1); used where a token is drawn. */
+/**
+ * @param row of the prediction, which has logits if `needsLogits`.
+ * @param uniform in [0, 1); used where a token is drawn.
+ * @returns `undefined` where no token that may stand there is left, nor is any among the best eight.
+ */
 export function read(prediction: Prediction, row: number, draw: Draw, uniform: number, rules: CommitRules) {
   return needsLogits(draw) ? readLogits(prediction, row, draw, uniform, rules) : readBest(prediction, row, rules)
 }

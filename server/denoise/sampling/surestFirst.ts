@@ -2,7 +2,7 @@
  * Confidence threshold: each step commits the surest open slot, wherever it is, and with it all whose best token reaches
  * the threshold. What bidirectional models are filled with when nothing else is asked for.
  *
- * Source: Fast-dLLM (arXiv 2505.22618), over the whole canvas.
+ * Source: Fast-dLLM (arXiv 2505.22618), over the whole canvas; token for token the same (`test/oracle/rules.test.ts`).
  */
 import type { Rule } from './anywhere.ts'
 
