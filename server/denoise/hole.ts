@@ -11,6 +11,8 @@ export interface Hole {
   readonly floor: number
   /** Text that is known to begin the middle. */
   readonly clamp: Clamp
+  /** More ends, of this hole alone; counted as far as they are among the best of a slot. None of the request's. */
+  readonly ownEndIds?: ReadonlySet<number>
 }
 
 /** A middle from the left, as far as it is committed; ends are not included. */
@@ -29,6 +31,7 @@ export class OpenHole {
   private readonly done: number[] = [] // middles of the canvases folded so far
   private readonly doneProbabilities: number[] = []
   private filling: Filling
+  private asked: readonly Asked[] | undefined // and not answered yet
   finish: Finish | undefined // once there is nothing left to do
 
   constructor(hole: Hole, rules: FillingRules) {
@@ -37,19 +40,25 @@ export class OpenHole {
     this.filling = openFilling(hole.length, rules)
   }
 
-  /** Its canvas, or several of which one is to be chosen. A finished hole asks nothing, and stands there as it is. */
+  /** Its canvas, or several of which one is to be chosen. The same again until it takes an answer. */
   ask(): readonly Asked[] {
-    return this.finish ? [{ canvas: this.filling.canvas, slots: [] }] : this.filling.ask()
+    this.asked ??= this.filling.ask()
+    return this.asked
+  }
+
+  /** Asks nothing, and stands there as it is. */
+  standing(): Asked {
+    return { canvas: this.filling.canvas, slots: [] }
   }
 
   /**
-   * Commits what the pass said.
+   * Commits what the pass said; not once it is finished.
    *
    * @param predictions one for each canvas that was asked.
    * @returns whether the canvas is full, and is to be folded before the next pass.
    */
   take(predictions: readonly Prediction[]): boolean {
-    if (this.finish) return false
+    this.asked = undefined
     const { maxTokens, floor } = this.hole
     const outcome = this.filling.take(predictions)
     const { canvas } = this.filling
