@@ -10,7 +10,7 @@ import type { Engine, Prediction, StepJob, TokenIds } from '../engine/engine.ts'
 import { type CanvasContext, surround } from './canvasContext.ts'
 import type { Asked, FillingRules } from './filling.ts'
 import { type Finish, type Hole, OpenHole, type Progress } from './hole.ts'
-import { type HoleOrder, holesToAsk, holesToTake } from './holeOrder.ts'
+import { aheadOf, type HoleOrder, holesToAsk, holesToTake } from './holeOrder.ts'
 import { checkLength } from './length.ts'
 import { checkSchedule, type Schedule } from './schedule.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -190,8 +190,9 @@ const orderOf = ({ order }: DenoiseRequest): HoleOrder => order ?? { kind: 'at-o
 function nextTurn(job: Job): Turn {
   const { surroundings, endIds, holes } = job
   const open = [...holes.keys()].filter((i) => !holes[i]!.finish)
-  const asked = holesToAsk(orderOf(job.request), open)
-  const asks = holes.map((hole, i) => (asked.includes(i) ? hole.ask() : [hole.standing()]))
+  const order = orderOf(job.request)
+  const asked = holesToAsk(order, open)
+  const asks = holes.map((hole, i) => (asked.includes(i) ? hole.ask() : [hole.standing(aheadOf(order))]))
   const first = asks.map((candidates) => candidates[0]!)
   if (asks.every(({ length }) => length === 1)) {
     const stepJobs = [withLogits(surroundings.stepJob(first, endIds), first)]

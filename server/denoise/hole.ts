@@ -1,7 +1,9 @@
 /** One hole on its way from open slots to a finished middle: its canvases, one after the other. */
 import type { Prediction, TokenIds } from '../engine/engine.ts'
+import { Canvas } from './canvas.ts'
 import { type Clamp, clampAfter } from './commitRules.ts'
 import type { Asked, Filling, FillingRules } from './filling.ts'
+import type { Ahead } from './holeOrder.ts'
 import { type Length, openFilling } from './length.ts'
 
 export interface Hole {
@@ -32,6 +34,7 @@ export class OpenHole {
   private readonly doneProbabilities: number[] = []
   private filling: Filling
   private asked: readonly Asked[] | undefined // and not answered yet
+  private begun = false
   finish: Finish | undefined // once there is nothing left to do
 
   constructor(hole: Hole, rules: FillingRules) {
@@ -42,13 +45,15 @@ export class OpenHole {
 
   /** Its canvas, or several of which one is to be chosen. The same again until it takes an answer. */
   ask(): readonly Asked[] {
+    this.begun = true
     this.asked ??= this.filling.ask()
     return this.asked
   }
 
-  /** Asks nothing, and stands there as it is. */
-  standing(): Asked {
-    return { canvas: this.filling.canvas, slots: [] }
+  /** Asks nothing, and stands there as it is; as long as it has not asked anything, as `ahead` says. */
+  standing(ahead: Ahead): Asked {
+    const canvas = this.begun || ahead === 'open' ? this.filling.canvas : new Canvas(0, this.rules.maskId)
+    return { canvas, slots: [] }
   }
 
   /**

@@ -10,8 +10,11 @@ export type HoleOrder =
   /** In the one that is surest of its leftmost open slot, and in those that are at least as sure as `threshold`. */
   | { readonly kind: 'surest-hole'; readonly threshold: number } // probability
   /** In one after the other: the next one only when that is finished. */
-  | { readonly kind: 'left-to-right' }
-  | { readonly kind: 'right-to-left' }
+  | { readonly kind: 'left-to-right'; readonly ahead: Ahead }
+  | { readonly kind: 'right-to-left'; readonly ahead: Ahead }
+
+/** How a hole stands in the canvas whose turn has not come: with open slots, or with none, as if nothing were missing. */
+export type Ahead = 'open' | 'closed'
 
 /**
  * @param open indices of the holes that are not finished, from the left; at least one.
@@ -27,6 +30,10 @@ export function holesToAsk(order: HoleOrder, open: readonly number[]): readonly 
     case 'right-to-left':
       return open.slice(-1)
   }
+}
+
+export function aheadOf(order: HoleOrder): Ahead {
+  return order.kind === 'left-to-right' || order.kind === 'right-to-left' ? order.ahead : 'open'
 }
 
 /**

@@ -55,9 +55,9 @@ const never = new AbortController().signal
 const strategies: Readonly<Record<string, Strategy>> = {
   'together, at once': together({ kind: 'at-once' }),
   'together, surest hole': together({ kind: 'surest-hole', threshold: 1 }),
-  'together, surest hole and those above 0.9': together({ kind: 'surest-hole', threshold: 0.9 }),
-  'in sight, left then right': together({ kind: 'left-to-right' }),
-  'in sight, right then left': together({ kind: 'right-to-left' }),
+  'together, left then right': together({ kind: 'left-to-right', ahead: 'open' }),
+  'together, left then right, right closed till then': together({ kind: 'left-to-right', ahead: 'closed' }),
+  'together, right then left, left closed till then': together({ kind: 'right-to-left', ahead: 'closed' }),
   'one by one, left then right': oneByOne([0, 1]),
   'one by one, right then left': oneByOne([1, 0]),
   'each with the other one right': eachKnown,
@@ -151,6 +151,9 @@ function keyOf(path: string, spans: NameCase['spans']): string {
   return `${path} ${spans.map(({ start }) => start).join(' ')}`
 }
 
+/** What the others are compared with, case by case. */
+const baseline = 'one by one, left then right'
+
 function readResults(file: string): CaseResult[] {
   if (!existsSync(file)) return []
   const lines = readFileSync(file, 'utf8').split('\n').filter(Boolean)
@@ -160,6 +163,8 @@ function readResults(file: string): CaseResult[] {
 function table(results: readonly CaseResult[]): string {
   const rows = Object.keys(strategies).map((title) => {
     const all = results.map(({ name, truths, outcomes }) => ({ name, truths, ...outcomes[title]! }))
+    const sameName = ({ texts }: Outcome) => nameOf(texts[0]) !== '' && nameOf(texts[0]) === nameOf(texts[1])
+    const against = results.map(({ outcomes }) => [outcomes[title]!, outcomes[baseline]!].map(sameName))
     const share = (is: (one: (typeof all)[number]) => boolean) =>
       `${rounded((100 * all.filter(is).length) / all.length)} %`
     const mean = (of: (one: (typeof all)[number]) => number) =>
@@ -167,7 +172,8 @@ function table(results: readonly CaseResult[]): string {
     return [
       title,
       share(({ texts, name }) => nameOf(texts[0]) === name && nameOf(texts[1]) === name),
-      share(({ texts }) => nameOf(texts[0]) !== '' && nameOf(texts[0]) === nameOf(texts[1])),
+      share(sameName),
+      `+${against.filter(([mine, other]) => mine && !other).length} −${against.filter(([mine, other]) => !mine && other).length}`,
       share(({ texts, name }) => nameOf(texts[0]) === name),
       share(({ texts, name }) => nameOf(texts[1]) === name),
       share(({ texts, truths }) => texts[0] === truths[0] && texts[1] === truths[1]),
@@ -179,7 +185,7 @@ function table(results: readonly CaseResult[]): string {
       mean(({ encodedRows }) => encodedRows),
     ]
   })
-  const names = ['both names right', 'same name', 'bound name right', 'used name right']
+  const names = ['both names right', 'same name', 'beside one by one', 'bound name right', 'used name right']
   const exact = ['both exact', 'bound exact', 'used exact']
   const head = ['', ...names, ...exact, 'steps', 'denoise ms', 'processor ms', 'rows encoded']
   const line = (cells: readonly (string | number)[]) => `| ${cells.join(' | ')} |`

@@ -57,8 +57,8 @@ const two = { A: ['ab', [0.5, 0.7]], B: ['xy', [0.6, 0.6]] } as const
 
 test.for<[HoleOrder, string[]]>([
   [{ kind: 'at-once' }, ['a|x', 'ab|xy', 'ab|xy']],
-  [{ kind: 'left-to-right' }, ['a|', 'ab|', 'ab|', 'ab|x', 'ab|xy', 'ab|xy']],
-  [{ kind: 'right-to-left' }, ['|x', '|xy', '|xy', 'a|xy', 'ab|xy', 'ab|xy']],
+  [{ kind: 'left-to-right', ahead: 'open' }, ['a|', 'ab|', 'ab|', 'ab|x', 'ab|xy', 'ab|xy']],
+  [{ kind: 'right-to-left', ahead: 'closed' }, ['|x', '|xy', '|xy', 'a|xy', 'ab|xy', 'ab|xy']],
   // x and y are surer than a, the end than a; then what is left.
   [{ kind: 'surest-hole', threshold: 1 }, ['|x', '|xy', '|xy', 'a|xy', 'ab|xy', 'ab|xy']],
   // b is surer than 0.65, and goes with y.
@@ -68,6 +68,20 @@ test.for<[HoleOrder, string[]]>([
   const { middles, written } = await denoise(new ScriptedEngine(script(two)), ['A', 'B', '.'], { order })
   expect(middles).toEqual(['ab', 'xy'])
   expect(written).toEqual(steps)
+})
+
+test.each(['open', 'closed'] as const)('a hole whose turn has not come stands %s in the canvas', async (ahead) => {
+  const engine = new ScriptedEngine(script(two))
+  await denoise(engine, ['A', 'B', '.'], { order: { kind: 'left-to-right', ahead } })
+  const maskCounts = engine.steps.map(([job]) => job!.ids.filter((id) => id === byteIds.mask).length)
+  // Two tokens and an end are committed in each; what is left over is cut off.
+  expect(maskCounts).toEqual(ahead === 'open' ? [8, 7, 6, 4, 3, 2] : [4, 3, 2, 4, 3, 2])
+  expect(engine.steps.map(([job]) => job!.asked)).toEqual([
+    [1],
+    [2],
+    [3],
+    ...(ahead === 'open' ? [[4], [5], [6]] : [[4], [5], [6]]),
+  ])
 })
 
 test('what is asked and not taken is asked again, not passed over', async () => {

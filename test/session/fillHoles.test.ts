@@ -124,8 +124,8 @@ test('two gaps that know nothing of each other are filled alike in every order, 
   for (const order of [
     undefined,
     { kind: 'at-once' },
-    { kind: 'left-to-right' },
-    { kind: 'right-to-left' },
+    { kind: 'left-to-right', ahead: 'open' },
+    { kind: 'right-to-left', ahead: 'closed' },
     { kind: 'surest-hole', threshold: 0.7 },
   ] as const) {
     expect((await together(document, script, order ? { order } : {})).shown, order?.kind ?? 'default').toBe(right)
@@ -184,7 +184,9 @@ test('pieces of text are read once: what is asked again, or moved, is not read a
 })
 
 test('tells what can be shown of each after every step', async () => {
-  const { progress } = await together('f(├┤)\ng(├┤)\n', writes('xy', 0.5), { order: { kind: 'left-to-right' } })
+  const { progress } = await together('f(├┤)\ng(├┤)\n', writes('xy', 0.5), {
+    order: { kind: 'left-to-right', ahead: 'open' },
+  })
   expect(progress).toEqual(['x|', 'xy|', 'xy|', 'xy|x', 'xy|xy', 'xy|xy'])
 })
 
