@@ -4,8 +4,10 @@
  *
  * A gap's name is the word that its text begins with: where a model writes on past it, that is another fault.
  *
- * `node dist/twoHoles.js --out FILE [--rest] [--per-language 40] [--seed 1] [--seconds 200] FOLDER` appends a line of JSON for each
- * case that FILE does not have yet, and prints the table of all that it has; run it again to go on.
+ *     node dist/twoHoles.js --out FILE [--rest] [--per-language 40] [--seed 1] [--max-tokens 8] [--seconds 200] FOLDER
+ *
+ * appends a line of JSON for each case that FILE does not have yet, and prints the table of all that it has; run it again
+ * to go on.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -43,13 +45,14 @@ const { values, positionals } = parseArgs({
     rest: { type: 'boolean' },
     'per-language': { type: 'string', default: '40' },
     seed: { type: 'string', default: '1' },
+    'max-tokens': { type: 'string', default: '8' },
     seconds: { type: 'string', default: '200' },
   },
 })
 const out = values.out
 if (!out) throw new Error('wanted --out FILE, where the results go')
 const rooms = await openRooms(await resolveModel())
-const request = { maxTokens: 12, certainty: askedFor }
+const request = { maxTokens: Number(values['max-tokens']), certainty: askedFor }
 const never = new AbortController().signal
 
 const strategies: Readonly<Record<string, Strategy>> = {
