@@ -18,7 +18,7 @@ export interface Option {
 
 export interface Command {
   readonly name: string
-  readonly positionals: readonly string[] // names for the help; one in [brackets] may be absent
+  readonly positionals: readonly string[] // names for the help; one in [brackets] may be absent, one with … be repeated
   readonly summary: string
   readonly details?: string
   readonly options: Readonly<Record<string, Option>>
@@ -48,7 +48,7 @@ export async function runCommand(command: Command, argv: readonly string[], term
   const least = command.positionals.filter((name) => !name.startsWith('[')).length
   const given = args.positionals.length
   if (given < least) throw new UserError(`missing ${command.positionals[given]}; usage: ${usageOf(command)}`)
-  if (given > command.positionals.length)
+  if (given > command.positionals.length && !command.positionals.at(-1)?.endsWith('…'))
     throw new UserError(`unexpected "${args.positionals.at(-1)}"; usage: ${usageOf(command)}`)
   return command.run(args, terminal)
 }

@@ -1,25 +1,30 @@
-/** `lacuna complete`: fills one gap of a file and prints it. */
+/** `lacuna complete`: fills one or several gaps of a file and prints what belongs there. */
 import { readFile } from 'node:fs/promises'
 import { messageOf, UserError } from '../base/errors.ts'
 import { resolveModel } from '../model/store.ts'
-import { askedFor, fillGap } from '../session/fillGap.ts'
+import { askedFor, type FilledHole, fillHoles, type HolesRequest } from '../session/fillGap.ts'
 import type { Arguments, Command, Terminal } from './command.ts'
 import { defaultRefreshEvery, openRooms, type RoomOptions } from './openRooms.ts'
-import { offsetOf, parsePlace, positionOf } from './place.ts'
+import { type FilePlace, offsetOf, parsePlace, positionOf } from './place.ts'
 
 const defaultMaxTokens = 64
 
 export const complete: Command = {
   name: 'complete',
-  positionals: ['FILE:LINE:COL'],
-  summary: 'Fills the gap at a place in a file and prints what belongs there.',
+  positionals: ['FILE:LINE:COL…'],
+  summary: 'Fills the gap at a place in a file, or several at once, and prints what belongs there.',
   details:
     'LINE and COL count from 1, COL in UTF-16 units, as editors do; "-:LINE:COL" reads standard input.\n' +
-    'The rest of the line is filled, chosen with the code before and after it in sight.',
+    'The rest of the line is filled, chosen with the code before and after it in sight.\n' +
+    'Several places of one file are filled together, each with the others in sight: a name that one of them gives\n' +
+    'can be used in another. They are printed from the top of the file, as FILE:LINE:COL: TEXT.',
   options: {
-    json: { type: 'boolean', help: 'print one JSON object: text, range (0-based), steps, times' },
+    json: {
+      type: 'boolean',
+      help: 'print one JSON object: text, range (0-based), steps, times; of several places a list of edits',
+    },
     model: { type: 'string', value: 'DIR', help: 'a model bundle, by folder or name (default: see "model use")' },
-    'max-tokens': { type: 'string', value: 'N', help: `at most N tokens (default ${defaultMaxTokens})` },
+    'max-tokens': { type: 'string', value: 'N', help: `at most N tokens for each place (default ${defaultMaxTokens})` },
     block: { type: 'boolean', help: 'fill as many lines as belong there, not only the rest of the line' },
     'no-cache': { type: 'boolean', help: 'keep nothing that was encoded; the answer is the same' },
     keep: {
@@ -34,37 +39,32 @@ export const complete: Command = {
     },
   },
   async run(args, terminal) {
-    const place = parsePlace(args.positionals[0]!)
+    const places = readPlaces(args.positionals)
+    const { file } = places[0]!
     const maxTokens = args.count('max-tokens', 1) ?? defaultMaxTokens
-    const text = await readDocument(place.file, terminal)
-    const offset = offsetOf(text, place)
+    const text = await readDocument(file, terminal)
+    const scope = args.flag('block') ? 'block' : 'line'
+    const holes = places.map((place): HolesRequest['holes'][number] => {
+      const offset = offsetOf(text, place)
+      return { span: { start: offset, end: offset }, scope }
+    })
     const began = performance.now()
     const options: RoomOptions = { cache: !args.flag('no-cache'), ...keepOptions(args) }
     const rooms = await openRooms(await resolveModel(args.text('model')), options)
     const load = performance.now() - began
     try {
-      const request = {
-        text,
-        offset,
-        scope: args.flag('block') ? ('block' as const) : ('line' as const),
-        maxTokens,
-        certainty: askedFor,
-        languageId: languageOf(place.file),
-      }
-      const filled = await fillGap(rooms, request, new AbortController().signal)
+      const request = { text, holes, maxTokens, certainty: askedFor, languageId: languageOf(file) }
+      const filled = await fillHoles(rooms, request, new AbortController().signal)
       if (!args.flag('json')) {
-        if (filled.kind === 'completion') terminal.out(`${filled.edit.text}\n`)
-        else terminal.err(`nothing: ${filled.reason}\n`)
+        for (const [i, hole] of filled.holes.entries())
+          printFilled(hole, places.length > 1 ? places[i] : undefined, terminal)
         return 0
       }
-      const span = filled.kind === 'completion' ? filled.edit.span : { start: offset, end: offset }
       const { encode, denoise, total } = filled.ms
+      const edits = filled.holes.map((hole, i) => editAsJson(hole, text, holes[i]!.span.start))
       terminal.out(
         `${JSON.stringify({
-          kind: filled.kind,
-          text: filled.kind === 'completion' ? filled.edit.text : '',
-          ...(filled.kind === 'nothing' ? { reason: filled.reason } : {}),
-          range: { start: positionOf(text, span.start), end: positionOf(text, span.end) },
+          ...(edits.length > 1 ? { edits } : edits[0]),
           steps: filled.steps,
           model: rooms.model.name,
           ms: {
@@ -80,6 +80,40 @@ export const complete: Command = {
       await rooms.close()
     }
   },
+}
+
+/** From the top of the file. */
+function readPlaces(positionals: readonly string[]): FilePlace[] {
+  const places = positionals.map(parsePlace)
+  const [{ file }] = places as [FilePlace]
+  const other = places.find((place) => place.file !== file)
+  if (other)
+    throw new UserError(`wanted places of one file, found ${file} and ${other.file}; run the command once for each`)
+  places.sort((a, b) => a.line - b.line || a.column - b.column)
+  const twice = places.find(({ line, column }, i) => line === places[i - 1]?.line && column === places[i - 1]?.column)
+  if (twice) throw new UserError(`${atPlace(twice)} is asked twice; each place can be filled once`)
+  return places
+}
+
+/** @param place where several were asked for. */
+function printFilled(filled: FilledHole, place: FilePlace | undefined, terminal: Terminal): void {
+  const at = place ? `${atPlace(place)}: ` : ''
+  if (filled.kind === 'completion') terminal.out(`${at}${filled.edit.text}\n`)
+  else terminal.err(`${at}nothing: ${filled.reason}\n`)
+}
+
+function atPlace({ file, line, column }: FilePlace): string {
+  return `${file}:${line}:${column}`
+}
+
+function editAsJson(filled: FilledHole, text: string, offset: number) {
+  const { start, end } = filled.kind === 'completion' ? filled.edit.span : { start: offset, end: offset }
+  return {
+    kind: filled.kind,
+    text: filled.kind === 'completion' ? filled.edit.text : '',
+    ...(filled.kind === 'nothing' ? { reason: filled.reason } : {}),
+    range: { start: positionOf(text, start), end: positionOf(text, end) },
+  }
 }
 
 function keepOptions(args: Arguments): Pick<RoomOptions, 'keep' | 'refreshEvery'> {

@@ -4,6 +4,8 @@ import type { Prediction, TokenIds } from '../engine/engine.ts'
 export interface CommitRules {
   /** Their probabilities count as one. */
   readonly endIds: ReadonlySet<number>
+  /** Those of them that are not in the set of the pass: they count as far as they are among the best (default: none). */
+  readonly uncountedEndIds?: ReadonlySet<number>
   /** `last`: an end ends the middle, so it waits until all slots left of it are committed. `anywhere`: it does not wait. */
   readonly ends: 'last' | 'anywhere'
   /** Never committed. */
@@ -56,8 +58,16 @@ export function clampedGuess(prediction: Prediction, row: number, rules: CommitR
 export function freeGuess(prediction: Prediction, row: number, rules: CommitRules): Guess | undefined {
   const ids = prediction.topIds[row]!
   const at = ids.findIndex((id) => !rules.forbiddenIds.has(id) && !rules.endIds.has(id))
-  const end = Math.exp(prediction.setLogProbs[row]!)
+  const end = endProbability(prediction, row, rules)
   const best = at < 0 ? 0 : Math.exp(prediction.topLogProbs[row]![at]!)
   if (end > best) return { id: 'end', probability: end }
   return at < 0 ? undefined : { id: ids[at]!, probability: best }
+}
+
+/** Of all ends together. */
+export function endProbability(prediction: Prediction, row: number, { uncountedEndIds }: CommitRules): number {
+  let sum = Math.exp(prediction.setLogProbs[row]!)
+  for (const [k, id] of prediction.topIds[row]!.entries())
+    if (uncountedEndIds?.has(id)) sum += Math.exp(prediction.topLogProbs[row]![k]!)
+  return sum
 }

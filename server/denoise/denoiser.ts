@@ -10,6 +10,7 @@ import type { Engine, Prediction, StepJob, TokenIds } from '../engine/engine.ts'
 import { type CanvasContext, surround } from './canvasContext.ts'
 import type { Asked, FillingRules } from './filling.ts'
 import { type Finish, type Hole, OpenHole, type Progress } from './hole.ts'
+import { aheadOf, type HoleOrder, holesToAsk, holesToTake } from './holeOrder.ts'
 import { checkLength } from './length.ts'
 import { checkSchedule, type Schedule } from './schedule.ts'
 import type { Surroundings } from './surroundings.ts'
@@ -18,10 +19,12 @@ export interface DenoiseRequest {
   /** Known text before each hole, and after the last one. All but that have at least one token. */
   readonly texts: readonly TokenIds[]
   readonly holes: readonly Hole[] // from the left, at least one
+  /** Of several holes (default: at once). */
+  readonly order?: HoleOrder
   readonly context: CanvasContext
   readonly schedule: Schedule
   readonly maskId: number
-  readonly endIds: ReadonlySet<number> // their probabilities count as one
+  readonly endIds: ReadonlySet<number> // of every hole; their probabilities count as one
   readonly forbiddenIds: ReadonlySet<number> // never committed
   /** A person waits for it. */
   readonly urgent: boolean
@@ -53,6 +56,8 @@ interface Job {
 interface Turn {
   readonly job: Job
   readonly stepJobs: readonly StepJob[]
+  /** Indices of the holes that are asked. */
+  readonly asked: readonly number[]
   /** The predictions of `stepJobs` → those of each hole. */
   readonly byHole: (predictions: readonly Prediction[]) => readonly (readonly Prediction[])[]
 }
@@ -77,9 +82,10 @@ export class Denoiser {
     const { texts, schedule, maskId, endIds, context } = request
     // A committed mask would leave its slot open, for ever.
     const forbiddenIds = new Set([...request.forbiddenIds, maskId])
-    const rulesOf = ({ clamp }: Hole, stream: number): FillingRules => ({
-      ...{ schedule, maskId, rules: { endIds, forbiddenIds, clamp }, stream },
-    })
+    const rulesOf = ({ clamp, ownEndIds }: Hole, stream: number): FillingRules => {
+      const ends = ownEndIds ? { endIds: new Set([...endIds, ...ownEndIds]), uncountedEndIds: ownEndIds } : { endIds }
+      return { schedule, maskId, rules: { ...ends, forbiddenIds, clamp }, stream }
+    }
     return new Promise((resolve, reject) => {
       const surroundings = surround(this.engine, texts, context)
       const holes = request.holes.map((hole, i) => new OpenHole(hole, rulesOf(hole, i << 16)))
@@ -128,14 +134,16 @@ export class Denoiser {
     }
   }
 
-  private take({ job, stepJobs, byHole }: Turn, predictions: readonly Prediction[]): void {
+  private take({ job, stepJobs, asked, byHole }: Turn, predictions: readonly Prediction[]): void {
     for (const prediction of predictions) job.surroundings.took(prediction)
     if (job.signal.aborted) return
     const { holes } = job
     job.steps++
     for (const { ids } of stepJobs) job.rows += ids.length
     try {
-      const full = byHole(predictions).flatMap((mine, i) => (holes[i]!.take(mine) ? [i] : []))
+      const mine = byHole(predictions)
+      const taking = holesToTake(orderOf(job.request), asked, mine)
+      const full = taking.filter((i) => holes[i]!.take(mine[i]!))
       job.onStep(holes.map((hole) => hole.progress()))
       if (full.length > 0) void this.fold(job, full)
       else if (holes.every(({ finish }) => finish)) this.leave(job, () => job.resolve(resultOf(job)))
@@ -176,16 +184,22 @@ function check({ texts, holes, schedule }: DenoiseRequest): void {
   for (const { length } of holes) checkLength(length)
 }
 
+const orderOf = ({ order }: DenoiseRequest): HoleOrder => order ?? { kind: 'at-once' }
+
 /** One pass for all holes; where one has several canvases to choose from, a pass for each canvas of each hole. */
 function nextTurn(job: Job): Turn {
-  const { surroundings, endIds } = job
-  const asks = job.holes.map((hole) => hole.ask())
+  const { surroundings, endIds, holes } = job
+  const open = [...holes.keys()].filter((i) => !holes[i]!.finish)
+  const order = orderOf(job.request)
+  const asked = holesToAsk(order, open)
+  const asks = holes.map((hole, i) => (asked.includes(i) ? hole.ask() : [hole.standing(aheadOf(order))]))
   const first = asks.map((candidates) => candidates[0]!)
   if (asks.every(({ length }) => length === 1)) {
     const stepJobs = [withLogits(surroundings.stepJob(first, endIds), first)]
     return {
       job,
       stepJobs,
+      asked,
       byHole: ([prediction]) =>
         sliced(
           prediction!,
@@ -201,7 +215,7 @@ function nextTurn(job: Job): Turn {
   )
   let taken = 0
   const bounds = asks.map(({ length }) => [taken, (taken += length)] as const)
-  return { job, stepJobs, byHole: (predictions) => bounds.map(([from, to]) => predictions.slice(from, to)) }
+  return { job, stepJobs, asked, byHole: (predictions) => bounds.map(([from, to]) => predictions.slice(from, to)) }
 }
 
 function withLogits(job: StepJob, asked: readonly Asked[]): StepJob {

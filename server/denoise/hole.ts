@@ -1,7 +1,9 @@
 /** One hole on its way from open slots to a finished middle: its canvases, one after the other. */
 import type { Prediction, TokenIds } from '../engine/engine.ts'
+import { Canvas } from './canvas.ts'
 import { type Clamp, clampAfter } from './commitRules.ts'
 import type { Asked, Filling, FillingRules } from './filling.ts'
+import type { Ahead } from './holeOrder.ts'
 import { type Length, openFilling } from './length.ts'
 
 export interface Hole {
@@ -11,6 +13,8 @@ export interface Hole {
   readonly floor: number
   /** Text that is known to begin the middle. */
   readonly clamp: Clamp
+  /** More ends, of this hole alone; counted as far as they are among the best of a slot. None of the request's. */
+  readonly ownEndIds?: ReadonlySet<number>
 }
 
 /** A middle from the left, as far as it is committed; ends are not included. */
@@ -29,6 +33,8 @@ export class OpenHole {
   private readonly done: number[] = [] // middles of the canvases folded so far
   private readonly doneProbabilities: number[] = []
   private filling: Filling
+  private asked: readonly Asked[] | undefined // and not answered yet
+  private begun = false
   finish: Finish | undefined // once there is nothing left to do
 
   constructor(hole: Hole, rules: FillingRules) {
@@ -37,19 +43,27 @@ export class OpenHole {
     this.filling = openFilling(hole.length, rules)
   }
 
-  /** Its canvas, or several of which one is to be chosen. A finished hole asks nothing, and stands there as it is. */
+  /** Its canvas, or several of which one is to be chosen. The same again until it takes an answer. */
   ask(): readonly Asked[] {
-    return this.finish ? [{ canvas: this.filling.canvas, slots: [] }] : this.filling.ask()
+    this.begun = true
+    this.asked ??= this.filling.ask()
+    return this.asked
+  }
+
+  /** Asks nothing, and stands there as it is; as long as it has not asked anything, as `ahead` says. */
+  standing(ahead: Ahead): Asked {
+    const canvas = this.begun || ahead === 'open' ? this.filling.canvas : new Canvas(0, this.rules.maskId)
+    return { canvas, slots: [] }
   }
 
   /**
-   * Commits what the pass said.
+   * Commits what the pass said; not once it is finished.
    *
    * @param predictions one for each canvas that was asked.
    * @returns whether the canvas is full, and is to be folded before the next pass.
    */
   take(predictions: readonly Prediction[]): boolean {
-    if (this.finish) return false
+    this.asked = undefined
     const { maxTokens, floor } = this.hole
     const outcome = this.filling.take(predictions)
     const { canvas } = this.filling

@@ -1,7 +1,8 @@
 /**
- * Document and cursor → what is to be denoised: token ids left and right of the gap, what is held back of the prefix,
- * and where the gap ends. Pure.
+ * Document and gaps → what is to be denoised: token ids before, between and after the gaps, and what is held back of the
+ * text before each of them. Pure.
  */
+import { UserError } from '../base/errors.ts'
 import type { Span } from '../base/spans.ts'
 import { contextWindow, type WindowSize } from './contextWindow.ts'
 import type { Encode } from './tokenizeIncrementally.ts'
@@ -18,6 +19,7 @@ export interface PlanModel {
   readonly maxPositions: number
 }
 
+/** One gap and what stands around it. */
 export interface Plan {
   readonly prefixIds: readonly number[] // at least one
   readonly suffixIds: readonly number[]
@@ -27,6 +29,16 @@ export interface Plan {
   readonly after: string
 }
 
+/** Any number of gaps, from the left, and the pieces of text before, between and after them. */
+export interface HolesPlan {
+  /** The window's text without the gaps, LF line ends only; one more than gaps. */
+  readonly pieces: readonly string[]
+  /** Ids of each piece, tokenized by itself, without what is held back of it; of all but the last at least one. */
+  readonly texts: readonly (readonly number[])[]
+  /** For each gap the end of the piece before it that is not in `texts`: the middle must begin with it. */
+  readonly held: readonly string[]
+}
+
 export const windowSize: WindowSize = { prefix: 768, jump: 512, suffix: 512 }
 
 /**
@@ -34,17 +46,72 @@ export const windowSize: WindowSize = { prefix: 768, jump: 512, suffix: 512 }
  * @throws {RangeError} when the offset is outside the text.
  */
 export function planGap(text: string, offset: number, model: PlanModel, size = windowSize): Plan {
-  const window: Span = contextWindow(text, offset, size)
-  const before = toLineFeeds(text.slice(window.start, offset))
-  const after = toLineFeeds(text.slice(offset, window.end))
-  const held = heldBack(before)
-  const ids = model.encode(before.slice(0, before.length - held.length))
-  const startIds = window.start === 0 && model.documentStartId !== undefined ? [model.documentStartId] : []
-  const suffixIds = model.encode(after).slice(0, model.suffixTokens)
+  const { pieces, texts, held } = planHoles(text, [{ start: offset, end: offset }], model, size)
+  return { prefixIds: texts[0]!, suffixIds: texts[1]!, held: held[0]!, before: pieces[0]!, after: pieces[1]! }
+}
+
+/**
+ * The window goes from where that of the first gap starts to where that of the last one ends.
+ *
+ * @param gaps what is to be replaced, UTF-16 units into `text`; at least one, from the left, with text between any two.
+ * @throws {RangeError} when a gap is outside the text, or touches the one before it.
+ * @throws {UserError} when there is more text between the first and the last of them than the model should read.
+ */
+export function planHoles(text: string, gaps: readonly Span[], model: PlanModel, size = windowSize): HolesPlan {
+  for (const [i, { start, end }] of gaps.entries()) {
+    const least = i === 0 ? 0 : gaps[i - 1]!.end + 1
+    if (!(start >= least && end >= start && end <= text.length))
+      throw new RangeError(`gap ${start}–${end} is outside of what is left of the text, ${least}–${text.length}`)
+  }
+  const bounds = [
+    contextWindow(text, gaps[0]!.start, size).start,
+    ...gaps.flatMap(({ start, end }) => [start, end]),
+    contextWindow(text, gaps.at(-1)!.end, size).end,
+  ]
+  const pieces = Array.from({ length: gaps.length + 1 }, (_, i) =>
+    toLineFeeds(text.slice(bounds[2 * i], bounds[2 * i + 1])),
+  )
+  const before = beforeIds(pieces[0]!, bounds[0] === 0, model)
+  const between = pieces.slice(1, -1).map((piece) => betweenIds(piece, model))
+  checkBetween(between, model)
+  const suffixIds = model.encode(pieces.at(-1)!).slice(0, model.suffixTokens)
+  return {
+    pieces,
+    texts: [before, ...between].map(({ ids }) => ids).concat([suffixIds]),
+    held: [before, ...between].map(({ held }) => held),
+  }
+}
+
+/** The ids of a piece that a gap follows, and what is held back of it. */
+interface Before {
+  readonly ids: readonly number[]
+  readonly held: string
+}
+
+function beforeIds(piece: string, isStart: boolean, model: PlanModel): Before {
+  const held = heldBack(piece)
+  const ids = model.encode(piece.slice(0, piece.length - held.length))
+  const startIds = isStart && model.documentStartId !== undefined ? [model.documentStartId] : []
   const told = limited([...startIds, ...ids], model)
   // Slots need a token before them (with shifted logits its row scores the first one): at least a line break.
-  const prefixIds = told.length > 0 ? told : model.encode('\n')
-  return { prefixIds, suffixIds, held, before, after }
+  return { ids: told.length > 0 ? told : model.encode('\n'), held }
+}
+
+/** Where all would be held back, nothing is. */
+function betweenIds(piece: string, { encode }: PlanModel): Before {
+  const held = heldBack(piece)
+  const ids = encode(piece.slice(0, piece.length - held.length))
+  return ids.length > 0 ? { ids, held } : { ids: encode(piece), held: '' }
+}
+
+function checkBetween(between: readonly Before[], { prefixTokens, maxPositions }: PlanModel): void {
+  const limit = Math.floor(Math.min(1.5 * prefixTokens, maxPositions / 4))
+  const count = between.reduce((sum, { ids }) => sum + ids.length, 0)
+  if (count <= limit) return
+  throw new UserError(
+    `the text between the first and the last place has ${count} tokens, and the model reads at most ${limit} there; ` +
+      'fill together what is closer together, and the rest by itself',
+  )
 }
 
 /** Dense text (a token a character, say) exceeds the budget: the start then moves on by half budgets. */

@@ -1,12 +1,18 @@
-/** One gap from text to finished completion: plan, read the context, denoise, finish. The one place that sees all rooms. */
-import type { TextEdit } from '../base/spans.ts'
+/**
+ * Gaps, one or several, from text to finished completions: plan, read the context, denoise, finish. The one place that
+ * sees all rooms.
+ */
+import type { Span, TextEdit } from '../base/spans.ts'
 import type { EncodingCache, Lease } from '../cache/encodingCache.ts'
 import type { CanvasContext } from '../denoise/canvasContext.ts'
+import type { CausalContext } from '../denoise/causalSurroundings.ts'
 import type { Denoised, DenoiseRequest, Denoiser } from '../denoise/denoiser.ts'
 import type { Finish, Progress } from '../denoise/hole.ts'
-import { finish } from '../infill/finish.ts'
-import { heldBackClamp, lineBreakOf, type Plan, planGap, type Scope } from '../infill/plan.ts'
-import { lengthOf, type SessionModel, scheduleOf } from './sessionModel.ts'
+import type { HoleOrder } from '../denoise/holeOrder.ts'
+import type { Finished } from '../infill/finish.ts'
+import { finishHoles } from '../infill/finishHoles.ts'
+import { type HolesPlan, heldBackClamp, lineBreakOf, planHoles, type Scope } from '../infill/plan.ts'
+import { holeOrderOf, lengthOf, type SessionModel, scheduleOf } from './sessionModel.ts'
 
 export interface GapRequest {
   readonly text: string
@@ -15,6 +21,15 @@ export interface GapRequest {
   readonly maxTokens: number
   readonly languageId?: string
   readonly certainty: Certainty
+}
+
+/** Several gaps of one text, filled together. */
+export interface HolesRequest extends Omit<GapRequest, 'offset' | 'scope'> {
+  /** From the left, with text between any two. */
+  readonly holes: readonly { readonly span: Span; readonly scope: Scope }[]
+  readonly maxTokens: number // of each
+  /** Default: that of the model. */
+  readonly order?: HoleOrder
 }
 
 /** How sure the model must be: products of the probabilities its tokens had when they were committed. */
@@ -42,7 +57,8 @@ export interface Rooms {
   readonly now: () => number // ms
 }
 
-export type Filled = (
+/** What became of one gap. */
+export type FilledHole = (
   | { readonly kind: 'completion'; readonly edit: TextEdit }
   | { readonly kind: 'nothing'; readonly reason: string }
 ) & {
@@ -50,11 +66,18 @@ export type Filled = (
   readonly ids: readonly number[]
   readonly finish: Finish
   readonly tokens: number // of the middle as the model gave it
+}
+
+/** What all gaps of a request cost together. */
+export interface Cost {
   readonly steps: number
   readonly rows: number // computed over all steps
   readonly encodedRows: number
   readonly ms: { readonly encode: number; readonly denoise: number; readonly total: number }
 }
+
+export type Filled = FilledHole & Cost
+export type FilledHoles = Cost & { readonly holes: readonly FilledHole[] }
 
 /**
  * @param onProgress called after each step with the edit as it would be now, when there is one to show.
@@ -63,27 +86,50 @@ export type Filled = (
  */
 export async function fillGap(
   rooms: Rooms,
-  request: GapRequest,
+  { offset, scope, ...request }: GapRequest,
   signal: AbortSignal,
   onProgress: (edit: TextEdit) => void = () => {},
 ): Promise<Filled> {
+  const holes = [{ span: { start: offset, end: offset }, scope }]
+  const filled = await fillHoles(rooms, { ...request, holes }, signal, ([edit]) => {
+    if (edit) onProgress(edit)
+  })
+  const { holes: outcomes, ...cost } = filled
+  return { ...outcomes[0]!, ...cost }
+}
+
+/**
+ * All gaps in one canvas, each in sight of the others.
+ *
+ * @param onProgress called after each step with the edits as they would be now; `undefined` where there is none to show.
+ * @throws {Aborted} when the signal fires; context encoded until then is kept.
+ * @throws {RangeError} when a gap is outside the text, or touches another one.
+ * @throws {UserError} when they are too far apart.
+ */
+export async function fillHoles(
+  rooms: Rooms,
+  request: HolesRequest,
+  signal: AbortSignal,
+  onProgress: (edits: readonly (TextEdit | undefined)[]) => void = () => {},
+): Promise<FilledHoles> {
   const { model, denoiser, now } = rooms
   const started = now()
   const encodedBefore = rooms.prefixes.encodedRows + rooms.suffixes.encodedRows
-  const plan = planGap(request.text, request.offset, model)
-  const editAt = (progress: Progress, complete: boolean): TextEdit | string => {
-    const ids = complete ? progress.ids : sureRun(progress, request.certainty.show)
-    const middle = model.decode(ids)
-    if (!middle.startsWith(plan.held) || ids.length === 0) return 'the model was not sure enough'
-    const { before, after } = plan
-    const { scope, languageId } = request
-    const context = { before, after, scope, complete, ...(languageId === undefined ? {} : { languageId }) }
-    const finished = finish(middle.slice(plan.held.length), context)
-    return finished.kind === 'text' ? editOf(finished, request) : finished.reason
+  const spans = request.holes.map(({ span }) => span)
+  const plan = planHoles(request.text, spans, model)
+  const finished = (middles: readonly (Progress & { finish?: Finish })[]): Finished[] => {
+    const written = middles.map((progress, i) => {
+      const complete = progress.finish === 'ended'
+      const ids = complete ? progress.ids : sureRun(progress, request.certainty.show)
+      return { text: model.decode(ids), scope: request.holes[i]!.scope, complete }
+    })
+    return finishHoles(plan, written, request.languageId)
   }
-  const onStep = ([progress]: readonly Progress[]) => {
-    const edit = editAt(progress!, false)
-    if (typeof edit !== 'string') onProgress(edit)
+  const editOf = (one: Finished, i: number): TextEdit | undefined => {
+    if (one.kind === 'nothing') return undefined
+    const { start, end } = spans[i]!
+    const text = one.text.replaceAll('\n', lineBreakOf(request.text))
+    return { span: { start, end: end + one.replaceAfter }, text }
   }
   const leases: Lease[] = []
   let denoised: Denoised
@@ -91,20 +137,25 @@ export async function fillGap(
   try {
     const context = await readContext(rooms, plan, signal, leases)
     encoded = now()
-    denoised = await denoiser.denoise(denoiseRequest(plan, request, model, context), signal, onStep)
+    denoised = await denoiser.denoise(denoiseRequest(plan, request, model, context), signal, (progress) =>
+      onProgress(finished(progress).map(editOf)),
+    )
   } finally {
     for (const lease of leases) lease.end()
   }
-  const middle = denoised.middles[0]!
-  const edit = editAt(middle, middle.finish === 'ended')
+  const { middles, steps, rows } = denoised
+  const holes = finished(middles).map((one, i): FilledHole => {
+    const { ids, probabilities, finish } = middles[i]!
+    const edit = editOf(one, i)
+    return {
+      ...(edit ? { kind: 'completion', edit } : { kind: 'nothing', reason: reasonOf(one, middles[i]!) }),
+      ...{ probabilities, ids, finish, tokens: ids.length },
+    }
+  })
   return {
-    ...(typeof edit === 'string' ? { kind: 'nothing', reason: reasonOf(edit, middle) } : { kind: 'completion', edit }),
-    probabilities: middle.probabilities,
-    ids: middle.ids,
-    finish: middle.finish,
-    tokens: middle.ids.length,
-    steps: denoised.steps,
-    rows: denoised.rows,
+    holes,
+    steps,
+    rows,
     encodedRows: rooms.prefixes.encodedRows + rooms.suffixes.encodedRows - encodedBefore,
     ms: { encode: encoded - started, denoise: now() - encoded, total: now() - started },
   }
@@ -113,7 +164,7 @@ export async function fillGap(
 /** Encodings that are exact for as long as the text stays; where there are none, the denoiser reads the text itself. */
 async function readContext(
   { model, prefixes, suffixes }: Rooms,
-  { prefixIds, suffixIds }: Plan,
+  { texts }: HolesPlan,
   signal: AbortSignal,
   leases: Lease[],
 ): Promise<CanvasContext> {
@@ -121,45 +172,51 @@ async function readContext(
     case 'bidirectional':
       return { kind: 'whole', ...model.whole }
     case 'causal-context': {
-      const suffix = await suffixes.encode(suffixIds, signal)
-      leases.push(suffix)
-      const prefix = await prefixes.encode(prefixIds.slice(0, -1), signal)
-      leases.push(prefix)
-      return { kind: 'causal', encodings: [prefix.id, suffix.id] }
+      const encodings: CausalContext['encodings'][number][] = []
+      // The prefix last: it is the longest, and what an abandoned request leaves behind is of use all the same.
+      for (const [i, text] of [...texts.entries()].reverse()) {
+        const ids = i === texts.length - 1 ? text : text.slice(0, -1)
+        const lease = await (i === 0 ? prefixes : suffixes).encode(ids, signal)
+        leases.push(lease)
+        encodings[i] = lease.id
+      }
+      return { kind: 'causal', encodings }
     }
   }
 }
 
 function denoiseRequest(
-  plan: Plan,
-  { scope, maxTokens: wanted, certainty }: GapRequest,
+  { texts, held }: HolesPlan,
+  { holes, maxTokens: wanted, certainty, order }: HolesRequest,
   model: SessionModel,
   context: CanvasContext,
 ): DenoiseRequest {
-  const { prefixIds, suffixIds, held } = plan
   const { canvasSlots, maskId, endIds, expandId, lineBreakIds, lengthMode, maxPositions, tokenText } = model
-  // The last canvas must fit too, with all of its slots.
-  const room = maxPositions - prefixIds.length - suffixIds.length - (canvasSlots - 1)
+  // The last canvas of each must fit too, with all of its slots.
+  const told = texts.reduce((sum, { length }) => sum + length, 0)
+  const room = Math.floor((maxPositions - told) / holes.length) - (canvasSlots - 1)
   const maxTokens = Math.max(1, Math.min(wanted, room))
   // Where the length is not found by an end, a line break is a token like others, and what follows it is cut off later.
-  const lineEnds = scope === 'line' && lengthMode === 'end-token' ? lineBreakIds : []
+  const lineEnds = lengthMode === 'end-token' ? lineBreakIds : []
+  const allAreLines = holes.every(({ scope }) => scope === 'line')
   return {
-    texts: [prefixIds, suffixIds],
-    holes: [
-      {
-        length: lengthOf(model, maxTokens),
-        maxTokens,
-        floor: certainty.giveUp,
-        clamp: heldBackClamp(held, scope, tokenText),
-      },
-    ],
+    texts,
+    holes: holes.map(({ scope }, i) => ({
+      length: lengthOf(model, maxTokens),
+      maxTokens,
+      floor: certainty.giveUp,
+      clamp: heldBackClamp(held[i]!, scope, tokenText),
+      ...(scope === 'line' && !allAreLines ? { ownEndIds: new Set(lineEnds) } : {}),
+    })),
     context,
     schedule: scheduleOf(model),
+    order: order ?? holeOrderOf(model),
     maskId,
-    endIds: new Set([...endIds, ...lineEnds]),
+    // A pass adds up one set for all of its rows: that of line breaks only where each of them may end a middle.
+    endIds: new Set([...endIds, ...(allAreLines ? lineEnds : [])]),
     // The denoiser never commits the mask, and an expand token only where it expands.
     forbiddenIds: new Set([...model.forbiddenIds, ...(expandId === undefined ? [] : [expandId])]),
-    urgent: scope === 'line',
+    urgent: allAreLines,
   }
 }
 
@@ -170,14 +227,8 @@ function sureRun({ ids, probabilities }: Progress, show: number): readonly numbe
   return end < 0 ? ids : ids.slice(0, end)
 }
 
-function editOf({ text, replaceAfter }: { text: string; replaceAfter: number }, gap: GapRequest): TextEdit {
-  return {
-    span: { start: gap.offset, end: gap.offset + replaceAfter },
-    text: text.replaceAll('\n', lineBreakOf(gap.text)),
-  }
-}
-
-function reasonOf(reason: string, { finish, ids }: Progress & { readonly finish: Finish }): string {
+function reasonOf(finished: Finished, { finish, ids }: Progress & { readonly finish: Finish }): string {
   if (finish === 'stuck') return 'no likely token fits what is already typed'
-  return finish === 'ended' && ids.length === 0 ? 'the model left the gap empty' : reason
+  if (finish === 'ended' && ids.length === 0) return 'the model left the gap empty'
+  return finished.kind === 'nothing' ? finished.reason : ''
 }

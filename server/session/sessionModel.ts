@@ -1,4 +1,5 @@
 /** What a session needs to know of its model, and what follows from it for denoising. */
+import type { HoleOrder } from '../denoise/holeOrder.ts'
 import type { Length } from '../denoise/length.ts'
 import type { Schedule } from '../denoise/schedule.ts'
 import type { WholeContext } from '../denoise/wholeSurroundings.ts'
@@ -45,5 +46,15 @@ export function scheduleOf({ attention, lengthMode, threshold, window }: Session
       return { kind: 'leftmost-first', threshold, window }
     case 'bidirectional':
       return { kind: 'surest-first', threshold: lengthMode === 'expand-delete' ? 1 : threshold }
+  }
+}
+
+/** In which of several gaps a step commits. */
+export function holeOrderOf({ attention }: SessionModel): HoleOrder {
+  switch (attention) {
+    case 'causal-context':
+      return { kind: 'surest-hole', threshold: 1 }
+    case 'bidirectional':
+      return { kind: 'at-once' } // its schedule commits where it is surest anyway
   }
 }

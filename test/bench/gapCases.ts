@@ -14,7 +14,7 @@ export interface GapCase {
   readonly truth: string // the rest of the line, no blanks at its end
 }
 
-const languageIds: Readonly<Record<string, string>> = {
+export const languageIds: Readonly<Record<string, string>> = {
   '.py': 'python',
   '.ts': 'typescript',
   '.js': 'javascript',
@@ -62,6 +62,6 @@ function cutLine(text: string, random: () => number): Pick<GapCase, 'text' | 'of
   }
 }
 
-function packageOf(path: string): string {
+export function packageOf(path: string): string {
   return path.split(sep)[0]!
 }

@@ -61,6 +61,27 @@ describe('complete', () => {
     expect(JSON.parse(out)).toMatchObject({ kind: 'nothing', text: '', reason: expect.stringMatching(/./) })
   })
 
+  test('fills several places of one file together, and prints them from its top', async () => {
+    const text = 'function area(width, ) {\n  return width * \n}\n'
+    const { code, out, err } = await lacuna('complete -:2:18 -:1:22 --json', text)
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    const { edits, steps, model } = JSON.parse(out)
+    expect({ model, steps }).toEqual({ model: 'lacuna-135m', steps: expect.any(Number) })
+    const [bound, used] = edits
+    expect([bound, used]).toEqual([
+      expect.objectContaining({
+        kind: 'completion',
+        range: expect.objectContaining({ start: { line: 0, character: 21 } }),
+      }),
+      expect.objectContaining({
+        kind: 'completion',
+        range: expect.objectContaining({ start: { line: 1, character: 17 } }),
+      }),
+    ])
+    const printed = await lacuna('complete -:2:18 -:1:22', text)
+    expect(printed).toEqual({ code: 0, out: `-:1:22: ${bound.text}\n-:2:18: ${used.text}\n`, err: '' })
+  })
+
   test('stops at --max-tokens', async () => {
     const { out } = await lacuna(`complete ${stack}:18:16 --max-tokens 2`)
     expect('self.items[-1]\n'.startsWith(out.trimEnd())).toBe(true)
@@ -78,7 +99,10 @@ describe('bad arguments: exit code 2 and one clear line', () => {
     ['complete nowhere.py:1:1', 'cannot read nowhere.py'],
     [`complete ${stack}:1:1 --max-tokens none`, '--max-tokens takes a whole number'],
     [`complete ${stack}:1:1 --bogus`, "Unknown option '--bogus'"],
-    [`complete ${stack}:1:1 more`, 'unexpected "more"'],
+    [`complete ${stack}:1:1 more`, 'wanted FILE:LINE:COL'],
+    [`complete ${stack}:1:1 other.py:1:1`, `wanted places of one file, found ${stack} and other.py`],
+    [`complete ${stack}:2:1 ${stack}:1:1 ${stack}:2:1`, `${stack}:2:1 is asked twice`],
+    ['doctor more', 'unexpected "more"'],
     [`complete ${stack}:1:1 --model nowhere`, 'installed: '],
     ['frobnicate', 'is no command'],
     ['model frobnicate', 'is no command'],

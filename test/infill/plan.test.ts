@@ -1,11 +1,13 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
+import { UserError } from '../../server/base/errors.ts'
 import {
   heldBack,
   heldBackClamp,
   lineBreakOf,
   type PlanModel,
   planGap,
+  planHoles,
   type Scope,
   toLineFeeds,
 } from '../../server/infill/plan.ts'
@@ -107,6 +109,90 @@ describe('planGap', () => {
         const plan = planGap(before + after, before.length, model)
         expect(textOf(plan.prefixIds) + plan.held).toBe(`⊢${toLineFeeds(before)}`)
         expect(plan.before).toBe(toLineFeeds(before))
+      }),
+    )
+  })
+})
+
+describe('planHoles', () => {
+  const holesOf = (marked: string, options: Partial<PlanModel> = {}) => {
+    const { text, holes } = parseMarked(marked)
+    const { texts, ...rest } = planHoles(text, holes, { ...model, ...options })
+    return { texts: texts.map(textOf), ...rest }
+  }
+
+  test('reads what stands before, between and after the gaps, each by itself', () =>
+    expect(holesOf('const ├x┤ = 1\nf(├a, b┤)\n')).toEqual({
+      texts: ['⊢const', ' = 1\nf(', ')\n'],
+      pieces: ['const ', ' = 1\nf(', ')\n'],
+      held: [' ', ''],
+    }))
+
+  test('holds back before each gap', () =>
+    expect(holesOf('a\n├┤\nreturn ├┤ + ├┤\n├┤')).toMatchObject({
+      texts: ['⊢a', '\nreturn', ' +', '\n', ''],
+      held: ['\n', ' ', ' ', ''],
+    }))
+
+  test('holds nothing back where nothing would be left', () =>
+    expect(holesOf('a├┤ ├┤\n├┤b')).toMatchObject({ texts: ['⊢a', ' ', '\n', 'b'], held: ['', '', ''] }))
+
+  test('only the first piece can begin a document', () => expect(holesOf('├┤x├┤').texts).toEqual(['⊢', 'x', '']))
+
+  test('the window goes from before the first to after the last gap', () => {
+    const far = 'a line\n'.repeat(600)
+    const { texts, pieces } = holesOf(`${far}├┤${'b'.repeat(500)}├┤${far}`)
+    expect(texts.map(({ length }) => length)).toEqual([expect.any(Number), 500, 64])
+    expect(pieces[0]!.length).toBeGreaterThanOrEqual(768)
+    expect(pieces[2]!.length).toBe(512)
+    expect(pieces[0]!).toBe(planGap(far, far.length, model).before)
+  })
+
+  test('refuses what is too far apart, and says how far', () => {
+    const apart = (count: number) => `a├┤${'x'.repeat(count)}├┤${'y'.repeat(count)}├┤`
+    const size = { prefixTokens: 100, maxPositions: 4096 }
+    expect(() => holesOf(apart(75), size)).not.toThrow()
+    expect(() => holesOf(apart(76), size)).toThrow(UserError)
+    expect(() => holesOf(apart(76), size)).toThrow(/has 152 tokens, .* at most 150 there; fill together what is closer/)
+    expect(() => holesOf(apart(76), { ...size, maxPositions: 400 })).toThrow(/at most 100/)
+  })
+
+  test.each([
+    ['an empty text between two gaps', [0, 1], [1, 2]],
+    ['gaps that overlap', [0, 2], [1, 3]],
+    ['the wrong order', [2, 3], [0, 1]],
+    ['a gap past the end', [0, 1], [2, 9]],
+    ['a gap that ends before it starts', [0, 1], [3, 2]],
+  ])('refuses %s', (_, ...spans) => {
+    const gaps = (spans as number[][]).map(([start, end]) => ({ start: start!, end: end! }))
+    expect(() => planHoles('abcd', gaps, model)).toThrow(RangeError)
+  })
+
+  test('texts and what is held are the document without its gaps; one gap is planned as ever', () => {
+    const part = fc.array(fc.constantFrom('a', ' ', '\n', '\t', '  ', '\r\n', 'word', '😀'), { maxLength: 20 })
+    const between = part.map((parts) => `${parts.join('')}.`)
+    fc.assert(
+      fc.property(part, fc.array(fc.tuple(part, between), { minLength: 1, maxLength: 4 }), (first, others) => {
+        let text = first.join('')
+        const wanted = [toLineFeeds(text)]
+        const gaps = others.map(([gap, after]) => {
+          const start = text.length
+          text += `-${gap.join('')}-`
+          const span = { start, end: text.length }
+          text += after
+          wanted.push(toLineFeeds(after))
+          return span
+        })
+        const plan = planHoles(text, gaps, model)
+        expect(plan.pieces).toEqual(wanted)
+        expect(plan.texts.map((ids, i) => textOf(ids) + (plan.held[i] ?? '')).join('')).toBe(`⊢${wanted.join('')}`)
+        const { start, end } = gaps[0]!
+        const alone = planGap(text.slice(0, start) + text.slice(end), start, model)
+        expect(planHoles(text, gaps.slice(0, 1), model)).toEqual({
+          texts: [alone.prefixIds, alone.suffixIds],
+          pieces: [alone.before, alone.after],
+          held: [alone.held],
+        })
       }),
     )
   })

@@ -9,7 +9,7 @@
  * token, and forbidden ids are left out of the draw, not out of the probabilities.
  */
 import type { Prediction } from '../../engine/engine.ts'
-import { type CommitRules, freeGuess, type Guess } from '../commitRules.ts'
+import { type CommitRules, endProbability, freeGuess, type Guess } from '../commitRules.ts'
 
 export interface Draw {
   readonly temperature: number // 0: the best token
@@ -52,7 +52,7 @@ function readBest(prediction: Prediction, row: number, rules: CommitRules): Read
   const tokens = prediction.topIds[row]!.flatMap((id, k) =>
     rules.forbiddenIds.has(id) || rules.endIds.has(id) ? [] : [Math.exp(prediction.topLogProbs[row]![k]!)],
   )
-  const [first = 0, second = 0] = [...tokens, Math.exp(prediction.setLogProbs[row]!)].sort((a, b) => b - a)
+  const [first = 0, second = 0] = [...tokens, endProbability(prediction, row, rules)].sort((a, b) => b - a)
   return { ...guess, chosen: guess.probability, margin: first - second, entropy: prediction.entropy[row]! }
 }
 
@@ -91,7 +91,7 @@ function readLogits(
   const id = drawn ?? (ends > first ? 'end' : best)
   const margin = (ends > first ? ends - first : first - Math.max(second, ends)) / mass
   if (id === 'end')
-    return { id, probability: Math.exp(prediction.setLogProbs[row]!), chosen: ends / mass, margin, entropy }
+    return { id, probability: endProbability(prediction, row, rules), chosen: ends / mass, margin, entropy }
   const normalizer = raw[prediction.topIds[row]![0]!]! - prediction.topLogProbs[row]![0]!
   const chosen = Math.exp(logits[id]! - most) / mass
   return { id, probability: Math.exp(raw[id]! - normalizer), chosen, margin, entropy }
