@@ -14,7 +14,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   infill: [],
   denoise: ['engine/engine.ts'],
   cache: ['engine/engine.ts'],
-  engine: [],
+  engine: ['model'],
   model: [],
   config: [],
   base: [],

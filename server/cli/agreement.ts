@@ -64,12 +64,13 @@ export function agreementLine({ rows, sameBest, sureRows, sameBestWhereSure, mea
 }
 
 async function predictGaps(dir: string, quant: 'q4' | 'q8' | 'f32', text: string): Promise<Prediction[]> {
-  const { manifest, graphPath } = await openBundle(dir, { quant })
+  const bundle = await openBundle(dir, { quant })
+  const { manifest } = bundle
   const tokenizer = await readTokenizer(dir, manifest.vocab)
   const ids = tokenizer.encode(text.slice(0, 200_000))
   const width = prefixTokens + slots + suffixTokens
   const stride = Math.max(1, Math.floor((ids.length - width) / gaps))
-  const engine = await openOnnxEngine(engineOptions(manifest, graphPath))
+  const engine = await openOnnxEngine(engineOptions(bundle))
   try {
     const predictions: Prediction[] = []
     for (let first = 0; first + width <= ids.length && predictions.length < gaps; first += stride) {

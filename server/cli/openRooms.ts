@@ -9,8 +9,7 @@ import { defaultThreads, openOnnxEngine } from '../engine/onnx/onnxEngine.ts'
 import type { EngineOptions, OpenReport, PassedOver } from '../engine/onnx/protocol.ts'
 import { tokenizeIncrementally } from '../infill/tokenizeIncrementally.ts'
 import type { Manifest } from '../model/manifest.ts'
-import { bundleShape, readModelConfig } from '../model/modelConfig.ts'
-import { openBundle } from '../model/openBundle.ts'
+import { type Bundle, openBundle } from '../model/openBundle.ts'
 import { readTokenizer, type Tokenizer } from '../model/tokenizer.ts'
 import type { Rooms } from '../session/fillGap.ts'
 import type { SessionModel } from '../session/sessionModel.ts'
@@ -67,14 +66,7 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
     )
   }
   const tokenizer = await readTokenizer(dir, bundle.manifest.vocab) // before the engine, which would have to be closed again
-  const int8 =
-    bundle.graph.quant === 'q4_1' && !process.env.NOINT8
-      ? bundleShape(await readModelConfig(dir), bundle.manifest)
-      : undefined
-  const engine = await openOnnxEngine(
-    { ...engineOptions(bundle.manifest, bundle.graphPath, options), ...(int8 ? { int8 } : {}) },
-    options.onMoved,
-  )
+  const engine = await openOnnxEngine(engineOptions(bundle, options), options.onMoved)
   const enabled = options.cache
   return {
     engine,
@@ -93,13 +85,13 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
 }
 
 export function engineOptions(
-  manifest: Manifest,
-  graphPath: string,
+  { manifest, graphPath, int8 }: Pick<Bundle, 'manifest' | 'graphPath' | 'int8'>,
   options: Omit<RoomOptions, 'cache'> = {},
 ): EngineOptions {
   const { layers, kvHeads, headDim, vocab, maskId, logitsShift, maxPositions, adapter } = manifest
   return {
     graphPath,
+    ...(int8 ? { int8 } : {}),
     layers,
     kvHeads,
     headDim,

@@ -25,12 +25,13 @@ export interface SelfTest {
 
 /** @param bundleDir of a bundle just verified. @throws {BundleError} when it cannot be opened. */
 export async function selfTest(bundleDir: string, signal: AbortSignal): Promise<SelfTest> {
-  const { manifest, graphPath } = await openBundle(bundleDir, { check: 'sizes' })
+  const bundle = await openBundle(bundleDir, { check: 'sizes' })
+  const { manifest } = bundle
   const tokenizer = await readTokenizer(bundleDir, manifest.vocab)
   const start = manifest.documentStartId === undefined ? [] : [manifest.documentStartId]
   const prefixIds = [...start, ...tokenizer.encode(before)]
   const suffixIds = tokenizer.encode(after)
-  const engine = await openOnnxEngine(engineOptions(manifest, graphPath))
+  const engine = await openOnnxEngine(engineOptions(bundle))
   try {
     const prediction = await predictGap(engine, manifest, { prefixIds, slotCount, suffixIds }, signal)
     return {

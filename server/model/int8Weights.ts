@@ -1,50 +1,61 @@
 /**
- * The matrices of a Q4_1 bundle as a processor multiplies them fastest: signed 7 bits with one scale for each column of
- * the product, the first factors of the adapter as more columns of the same matrix. Made when a session is opened, from
- * the files as they are; what is on disk stays as it was published.
+ * The matrices of a Q4_1 bundle as a processor multiplies them fastest: signed 8 bits with one scale for each row, the
+ * first factors of the adapter as more rows of the same matrix. Made when a session is opened, from the files as they
+ * are; what is on disk stays as it was published.
  *
- * 7 bits: pairs of products of 8 and 8 bits overflow the 16-bit sums of processors without VNNI. The step is 1/63 of the
- * largest weight of a column; what it rounds off is a twentieth of what 4 bits rounded off before.
+ * Activations get 8 bits with one scale for each row, so channels that are much larger than the others would take the bits
+ * of all. With `smoothing` they are divided by a factor of their own, and the weights that meet them multiplied by it: the
+ * network says the same, and rounding costs half as much.
+ *
+ * Source: SmoothQuant (arXiv 2211.10438), per-token activations.
  */
 import { open } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fromHalf, fromHalves } from './float16.ts'
-import { blockSize, groupSize, linearGroups, type ModelShape } from './graph.ts'
+import { blockSize, groupSize, type LinearGroup, linearGroups, type ModelShape } from './graph.ts'
 import type { BundleLayout } from './layout.ts'
 import type { StoredTensor } from './onnxProto.ts'
 import { readExactly } from './readExactly.ts'
+import { noSmoothing, type Smoothing } from './smoothing.ts'
 
 /** Where the weights lie that are made at opening; a name that no file of a bundle has. */
 export const int8File = 'int8'
 
 const alignment = 64 // bytes
-const largest = 63
+const normOf = { qkv: 'input_layernorm', gate_up: 'post_attention_layernorm' } as const
 
-/** The tensors of the graph that multiplies in 8 bits: those of the bundle but for its matrices, and in their place `X.levels` `[columns, width]` and `X.level_scales` `[width]`. */
+/**
+ * The tensors of the graph that multiplies in 8 bits: those of the bundle, and in the place of its matrices `X.levels`
+ * `[columns, rows]` and `X.level_scales` `[rows]`; what smoothing changes besides is made anew too.
+ */
 export function int8Tensors(shape: ModelShape, stored: BundleLayout['tensors']): Map<string, StoredTensor> {
   const tensors = new Map(stored)
   let offset = 0
-  const put = (name: string, type: 'int8' | 'float32', dims: readonly number[], bytes: number): void => {
+  const put = (name: string, type: 'int8' | 'float32', dims: readonly number[]): void => {
+    const bytes = dims.reduce((product, dim) => product * dim, type === 'int8' ? 1 : 4)
     tensors.set(name, { type, dims, file: int8File, offset, length: bytes })
     offset = Math.ceil((offset + bytes) / alignment) * alignment
   }
   for (let layer = 0; layer < shape.layers; layer++) {
     for (const { name } of linearGroups) {
       const { rows, columns } = groupSize(shape, name)
-      const width = widthOf(shape, rows)
+      const width = rows.reduce((sum, count) => sum + count + shape.adapterRank, 0)
       const at = `layers.${layer}.${name}`
       for (const part of ['quants', 'scales', 'minimums']) tensors.delete(`${at}.${part}`)
       rows.forEach((_, part) => tensors.delete(`${at}.${part}.lora_A`))
-      put(`${at}.levels`, 'int8', [columns, width], columns * width)
-      put(`${at}.level_scales`, 'float32', [width], width * 4)
+      put(`${at}.levels`, 'int8', [columns, width])
+      put(`${at}.level_scales`, 'float32', [width])
     }
+    for (const norm of Object.values(normOf)) put(`layers.${layer}.${norm}.weight`, 'float32', [shape.width])
+    if (shape.adapterRank > 0) put(`layers.${layer}.gate_up.1.lora_B`, 'float32', [shape.mlp, shape.adapterRank])
   }
   return tensors
 }
 
-/** Rows of the matrix, then those of the adapter's first factors. */
-function widthOf({ adapterRank }: ModelShape, rows: readonly number[]): number {
-  return rows.reduce((sum, count) => sum + count + adapterRank, 0)
+export interface Int8Options {
+  /** Levels go from −largest to largest: 127, or 63 where a processor adds pairs of products in 16 bits. */
+  readonly largest: 63 | 127
+  readonly smoothing?: Smoothing
 }
 
 /**
@@ -57,10 +68,15 @@ export async function int8Weights(
   graphPath: string,
   shape: ModelShape,
   stored: BundleLayout['tensors'],
+  { largest, smoothing = noSmoothing(shape) }: Int8Options,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const made = int8Tensors(shape, stored)
   const own = [...made.values()].filter(({ file }) => file === int8File)
   const bytes = new Uint8Array(Math.max(...own.map(({ offset, length }) => offset + length)))
+  const floatsAt = (name: string): Float32Array => {
+    const { offset, length } = made.get(name)!
+    return new Float32Array(bytes.buffer, offset, length / 4)
+  }
   const files = new Map([...stored.values()].map(({ file }) => [file, join(dirname(graphPath), file)]))
   const handles = new Map(await Promise.all([...files].map(async ([file, path]) => [file, await open(path)] as const)))
   const read = async (name: string): Promise<Uint8Array<ArrayBuffer>> => {
@@ -73,10 +89,27 @@ export async function int8Weights(
       for (const { name } of linearGroups) {
         const at = `layers.${layer}.${name}`
         const { rows, columns } = groupSize(shape, name)
-        const matrix = new Int8Matrix(bytes, made.get(`${at}.levels`)!, made.get(`${at}.level_scales`)!)
-        matrix.addBlocks(await read(`${at}.quants`), await halves(`${at}.scales`), await halves(`${at}.minimums`))
+        const into = smoothing.into(layer, name)
+        // What is divided by a factor before the last product of the block comes out of its second part.
+        const outOf = name === 'gate_up' ? smoothing.into(layer, 'down') : undefined
+        const levels = new Int8Array(bytes.buffer, made.get(`${at}.levels`)!.offset, made.get(`${at}.levels`)!.length)
+        const matrix = new Int8Matrix(levels, floatsAt(`${at}.level_scales`), into, largest)
+        const blocks = { quants: await read(`${at}.quants`), scales: await halves(`${at}.scales`) }
+        matrix.addBlocks(
+          { ...blocks, minimums: await halves(`${at}.minimums`) },
+          outOf && { from: rows[0]!, by: outOf },
+        )
         for (let part = 0; shape.adapterRank > 0 && part < rows.length; part++)
           matrix.addRows(fromHalves(await halves(`${at}.${part}.lora_A`)), columns)
+        if (outOf && shape.adapterRank > 0) {
+          const factors = fromHalves(await halves(`${at}.1.lora_B`))
+          floatsAt(`${at}.1.lora_B`).set(factors.map((value, i) => value / outOf[Math.floor(i / shape.adapterRank)]!))
+        }
+        const norm = (normOf as Partial<Record<LinearGroup, string>>)[name]
+        if (norm) {
+          const weights = new Float32Array((await read(`layers.${layer}.${norm}.weight`)).buffer)
+          floatsAt(`layers.${layer}.${norm}.weight`).set(weights.map((weight, i) => weight / into[i]!))
+        }
       }
     }
     return bytes
@@ -87,76 +120,75 @@ export async function int8Weights(
 
 const tileRows = 64
 
-/** A matrix that is filled row by row, and lies transposed: moved 64 rows at a time, one by one every byte would be another line of memory. */
+/** Filled row by row; lies transposed, which is done 64 rows at a time: one by one every byte would be another line of memory. */
 class Int8Matrix {
-  private readonly levels: Int8Array
+  private readonly levels: Int8Array // [columns, width]
+  private readonly scales: Float32Array // [width]
+  private readonly factors: Float32Array // [columns]
+  private readonly largest: number
   private readonly tile: Int8Array // [tileRows, columns]
-  private readonly scales: Float32Array
-  private readonly columns: number
-  private readonly width: number
+  private readonly row: Float32Array
   private filled = 0
 
-  constructor(bytes: Uint8Array<ArrayBuffer>, levels: StoredTensor, scales: StoredTensor) {
-    this.levels = new Int8Array(bytes.buffer, levels.offset, levels.length)
-    this.scales = new Float32Array(bytes.buffer, scales.offset, scales.dims[0])
-    this.columns = levels.dims[0]!
-    this.width = levels.dims[1]!
-    this.tile = new Int8Array(tileRows * this.columns)
+  /** @param factors `[columns]` that every row is multiplied by. */
+  constructor(levels: Int8Array, scales: Float32Array, factors: Float32Array, largest: number) {
+    this.levels = levels
+    this.scales = scales
+    this.factors = factors
+    this.largest = largest
+    this.tile = new Int8Array(tileRows * factors.length)
+    this.row = new Float32Array(factors.length)
   }
 
-  /** Rows in blocks of 32, `scale · q + minimum` with q 0…15: each block has 16 levels at the most. */
-  addBlocks(quants: Uint8Array, scales: Uint16Array, minimums: Uint16Array): void {
-    const blocks = this.columns / blockSize
-    const rowCount = scales.length / blocks
-    const levelOf = new Int8Array(16)
-    for (let r = 0; r < rowCount; r++) {
-      let most = 0
-      for (let block = r * blocks; block < (r + 1) * blocks; block++) {
-        const low = fromHalf(minimums[block]!)
-        most = Math.max(most, Math.abs(low), Math.abs(15 * fromHalf(scales[block]!) + low))
-      }
-      const scale = most / largest
-      const perLevel = most === 0 ? 0 : largest / most
-      const row = this.nextRow(scale)
+  /**
+   * Rows in blocks of 32, `scale · q + minimum` with q 0…15.
+   *
+   * @param outOf what rows from `from` on are divided by, each.
+   */
+  addBlocks(
+    { quants, scales, minimums }: { quants: Uint8Array; scales: Uint16Array; minimums: Uint16Array },
+    outOf: { readonly from: number; readonly by: Float32Array } | undefined,
+  ): void {
+    const { row, factors } = this
+    const blocks = row.length / blockSize
+    for (let r = 0; r < scales.length / blocks; r++) {
       for (let block = 0; block < blocks; block++) {
         const at = r * blocks + block
         const [step, low] = [fromHalf(scales[at]!), fromHalf(minimums[at]!)]
-        for (let q = 0; q < 16; q++) levelOf[q] = Math.round((step * q + low) * perLevel)
-        for (let i = 0; i < blockSize / 2; i++) {
+        for (let i = 0, to = block * blockSize; i < blockSize / 2; i++, to += 2) {
           const pair = quants[at * 16 + i]!
-          row[block * blockSize + 2 * i] = levelOf[pair & 15]!
-          row[block * blockSize + 2 * i + 1] = levelOf[pair >> 4]!
+          row[to] = (step * (pair & 15) + low) * factors[to]!
+          row[to + 1] = (step * (pair >> 4) + low) * factors[to + 1]!
         }
       }
-      this.flushFull()
+      this.put(outOf && r >= outOf.from ? 1 / outOf.by[r - outOf.from]! : 1)
     }
   }
 
   addRows(values: Float32Array, columns: number): void {
     for (let first = 0; first < values.length; first += columns) {
-      let most = 0
-      for (let i = first; i < first + columns; i++) most = Math.max(most, Math.abs(values[i]!))
-      const perLevel = most === 0 ? 0 : largest / most
-      const row = this.nextRow(most / largest)
-      for (let i = 0; i < columns; i++) row[i] = Math.round(values[first + i]! * perLevel)
-      this.flushFull()
+      for (let i = 0; i < columns; i++) this.row[i] = values[first + i]! * this.factors[i]!
+      this.put(1)
     }
   }
 
-  private nextRow(scale: number): Int8Array {
-    this.scales[this.filled] = scale
-    const at = this.filled++ % tileRows
-    return this.tile.subarray(at * this.columns, (at + 1) * this.columns)
-  }
-
-  /** Once the tile, or the matrix, is full. */
-  private flushFull(): void {
-    const { levels, tile, width, columns, filled } = this
-    const count = ((filled - 1) % tileRows) + 1
-    if (count < tileRows && filled < width) return
+  private put(outScale: number): void {
+    const { row, tile, largest, levels, scales } = this
+    const [columns, width] = [row.length, scales.length]
+    let most = 0
+    for (let i = 0; i < columns; i++) {
+      const size = Math.abs(row[i]!)
+      if (size > most) most = size
+    }
+    const perLevel = most === 0 ? 0 : largest / most
+    const count = (this.filled % tileRows) + 1
+    const first = (count - 1) * columns
+    for (let i = 0; i < columns; i++) tile[first + i] = ((row[i]! * perLevel + 128.5) | 0) - 128
+    scales[this.filled++] = (most / largest) * outScale
+    if (count < tileRows && this.filled < width) return
     for (let column = 0; column < columns; column++) {
-      const to = column * width + filled - count
-      for (let row = 0; row < count; row++) levels[to + row] = tile[row * columns + column]!
+      const to = column * width + this.filled - count
+      for (let r = 0; r < count; r++) levels[to + r] = tile[r * columns + column]!
     }
   }
 }

@@ -95,4 +95,12 @@ const graphFiles: Record<Storage, string> = {
   f32: 'model.onnx',
 }
 
-const elementBytes: Record<ElementType, number> = { float32: 4, float16: 2, uint8: 1, int8: 1, int64: 8, bool: 1 }
+const elementBytes: Record<ElementType, number> = {
+  float32: 4,
+  float16: 2,
+  uint8: 1,
+  int8: 1,
+  int32: 4,
+  int64: 8,
+  bool: 1,
+}

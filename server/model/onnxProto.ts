@@ -6,9 +6,17 @@
  */
 import { BinaryWriter } from '@bufbuild/protobuf/wire'
 
-export type ElementType = 'float32' | 'float16' | 'uint8' | 'int8' | 'int64' | 'bool'
+export type ElementType = 'float32' | 'float16' | 'uint8' | 'int8' | 'int32' | 'int64' | 'bool'
 
-const elementCodes: Record<ElementType, number> = { float32: 1, uint8: 2, int8: 3, int64: 7, bool: 9, float16: 10 }
+const elementCodes: Record<ElementType, number> = {
+  float32: 1,
+  uint8: 2,
+  int8: 3,
+  int32: 6,
+  int64: 7,
+  bool: 9,
+  float16: 10,
+}
 
 /** Where the bytes of a weight lie: little-endian, row-major, in a file beside the graph. */
 export interface StoredTensor {

@@ -4,14 +4,18 @@ import { dirname, isAbsolute, join, posix } from 'node:path'
 import { BundleError, messageOf } from '../base/errors.ts'
 import { hasCode } from '../base/hasCode.ts'
 import { checkGraph, expectGraph } from './checkGraph.ts'
+import type { ModelShape } from './graph.ts'
 import { hashFile } from './hashFile.ts'
 import { type Manifest, readManifest } from './manifest.ts'
+import { smoothingFile } from './smoothing.ts'
 
 export interface Bundle {
   readonly dir: string
   readonly manifest: Manifest
   readonly graph: Manifest['graphs'][number]
   readonly graphPath: string
+  /** Where the matrices are in Q4_1: what they are multiplied in 8 bits with (`int8Weights.ts`). */
+  readonly int8?: { readonly shape: ModelShape; readonly smoothingPath?: string }
 }
 
 export interface OpenBundleOptions {
@@ -31,6 +35,7 @@ export async function openBundle(dir: string, options: OpenBundleOptions = {}): 
   const graph = chooseGraph(dir, manifest, options.quant)
   const listed = new Map(manifest.files.map((file) => [file.path, file]))
   const needed = new Set(neededBy(graph))
+  if (listed.has(smoothingFile)) needed.add(smoothingFile)
   for (const path of needed) {
     if (!listed.has(path))
       throw new BundleError(`${join(dir, path)}: lacuna.json does not list it; run "lacuna model convert" again`)
@@ -59,7 +64,10 @@ export async function openBundle(dir: string, options: OpenBundleOptions = {}): 
   for (const file of manifest.files.filter(({ path }) => weights.has(path))) await refuseDamaged(file, hashing)
   const graphPath = join(dir, graph.file)
   await checkGraph(graphPath, expected)
-  return { dir, manifest, graph, graphPath }
+  if (graph.quant !== 'q4_1') return { dir, manifest, graph, graphPath }
+  const { shape } = expected
+  const smoothing = listed.has(smoothingFile) ? { smoothingPath: join(dir, smoothingFile) } : {}
+  return { dir, manifest, graph, graphPath, int8: { shape, ...smoothing } }
 }
 
 function neededBy({ file, externalData }: Bundle['graph']): readonly string[] {

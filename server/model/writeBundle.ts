@@ -14,6 +14,7 @@ import { buildGraph, type ModelShape } from './graph.ts'
 import { type BundleLayout, layoutBundle, type Storage } from './layout.ts'
 import { type Manifest, manifestText, readManifest } from './manifest.ts'
 import { readPlainFile } from './readJsonFile.ts'
+import { smoothingFile } from './smoothing.ts'
 import type { Progress, Tally, Unit } from './units.ts'
 import { holding } from './workLock.ts'
 
@@ -36,7 +37,7 @@ export interface Written {
   readonly tally: Tally
 }
 
-const copiedFiles = ['generation_config.json', 'tokenizer_config.json', 'README.md', 'LICENSE']
+const copiedFiles = [smoothingFile, 'generation_config.json', 'tokenizer_config.json', 'README.md', 'LICENSE']
 const neededFiles = ['config.json', 'tokenizer.json']
 
 /**

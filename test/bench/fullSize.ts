@@ -185,15 +185,15 @@ async function convert(quant: 'q4' | 'q8'): Promise<void> {
 }
 
 async function step(quant: 'q4' | 'q8'): Promise<void> {
-  const { manifest, graphPath } = await openBundle(bundle(quant), { check: 'sizes' })
+  const opened = await openBundle(bundle(quant), { check: 'sizes' })
   const began = performance.now()
-  const engine = await openOnnxEngine(engineOptions(manifest, graphPath))
+  const engine = await openOnnxEngine(engineOptions(opened))
   const loaded = { load_s: secondsSince(began), rss_mb: Math.round(process.memoryUsage().rss / 1e6) }
   const stepMs: Record<string, number> = {}
   for (const rows of [8, 32]) {
     const times: number[] = []
     for (let round = 0; round < 6; round++) {
-      const ids = Array.from({ length: rows }, (_, i) => (i === 0 ? 100 : manifest.maskId))
+      const ids = Array.from({ length: rows }, (_, i) => (i === 0 ? 100 : opened.manifest.maskId))
       const positions = ids.map((_, i) => i)
       const start = performance.now()
       const [prediction] = await engine.step(

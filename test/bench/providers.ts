@@ -20,7 +20,7 @@ const bundle = await openBundle(await resolveModel(process.argv[2]))
 for (const provider of ['cpu', ...providersOf(process.platform, process.arch)]) await measure(provider)
 
 async function measure(provider: string): Promise<void> {
-  const engine = await openOnnxEngine(engineOptions(bundle.manifest, bundle.graphPath, { providers: [provider] }))
+  const engine = await openOnnxEngine(engineOptions(bundle, { providers: [provider] }))
   try {
     const { report } = engine
     const failed = report.passedOver.find((one) => one.provider === provider)

@@ -16,7 +16,7 @@ const askedRows = 4
 
 export async function stepCost(rooms: OpenRooms, text: string, offsets: readonly number[]) {
   const bundle = await openBundle(rooms.dir)
-  const options = engineOptions(bundle.manifest, bundle.graphPath)
+  const options = engineOptions(bundle)
   const shape = bundleShape(await readModelConfig(rooms.dir), bundle.manifest)
   const full = await ort.InferenceSession.create(bundle.graphPath, sessionOptions(defaultThreads()))
   const roofline = await openRoofline(rooflineGraph(shape), bundle)

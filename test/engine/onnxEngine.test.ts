@@ -29,9 +29,9 @@ const bundleOf = (logitsShift: 0 | 1, adapterRank: number): Promise<RandomBundle
 }
 
 async function open(quant: 'f32' | 'q4', logitsShift: 0 | 1, adapterRank: number) {
-  const { manifest, graphPath } = await openBundle((await bundleOf(logitsShift, adapterRank))[quant])
-  const options = engineOptions(manifest, graphPath, { deterministic: true })
-  return { engine: await openUnderTest(options), ...options, maskId: manifest.maskId }
+  const bundle = await openBundle((await bundleOf(logitsShift, adapterRank))[quant])
+  const options = engineOptions(bundle, { deterministic: true })
+  return { engine: await openUnderTest(options), ...options, maskId: bundle.manifest.maskId }
 }
 
 runEngineSuite({ name: 'onnx, float32, shift 1, adapter', open: () => open('f32', 1, 4) })
@@ -172,8 +172,8 @@ describe('one worker', () => {
 })
 
 test('keeps the reason why a provider was passed over', async () => {
-  const { manifest, graphPath } = await openBundle((await bundleOf(1, 4)).f32)
-  const options = engineOptions(manifest, graphPath, { deterministic: true })
+  const bundle = await openBundle((await bundleOf(1, 4)).f32)
+  const options = engineOptions(bundle, { deterministic: true })
   const engine = await openOnnxEngine({ ...options, providers: ['nonesuch', 'cpu'] })
   expect(engine.report.provider).toBe('cpu')
   expect(engine.report.passedOver).toEqual([{ provider: 'nonesuch', reason: expect.stringMatching(/\S/) }])
@@ -181,7 +181,10 @@ test('keeps the reason why a provider was passed over', async () => {
 })
 
 test('refuses a graph that cannot be opened', async () => {
-  const { manifest, dir } = await openBundle((await bundleOf(1, 4)).f32)
-  const options = engineOptions(manifest, join(dir, 'nothing.onnx'), { deterministic: true })
+  const bundle = await openBundle((await bundleOf(1, 4)).f32)
+  const options = engineOptions(
+    { manifest: bundle.manifest, graphPath: join(bundle.dir, 'nothing.onnx') },
+    { deterministic: true },
+  )
   await expect(openOnnxEngine(options)).rejects.toThrow(BundleError)
 })

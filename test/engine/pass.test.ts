@@ -20,9 +20,9 @@ let options: EngineOptions
 let columns: number[]
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'lacuna-pass-'))
-  const { manifest, graphPath } = await openBundle((await randomBundle(root, {}, 7)).f32)
-  options = engineOptions(manifest, graphPath, { deterministic: true })
-  session = await ort.InferenceSession.create(graphPath, { intraOpNumThreads: 1, logSeverityLevel: 3 })
+  const bundle = await openBundle((await randomBundle(root, {}, 7)).f32)
+  options = engineOptions(bundle, { deterministic: true })
+  session = await ort.InferenceSession.create(bundle.graphPath, { intraOpNumThreads: 1, logSeverityLevel: 3 })
 })
 afterAll(async () => {
   await session?.release()

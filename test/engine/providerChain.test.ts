@@ -22,8 +22,8 @@ let opened: { provider: string; session: ort.InferenceSession }[]
 let moves: OpenReport[]
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'lacuna-providers-'))
-  const { manifest, graphPath } = await openBundle((await randomBundle(root, {}, 7)).f32)
-  options = engineOptions(manifest, graphPath, { deterministic: true })
+  const bundle = await openBundle((await randomBundle(root, {}, 7)).f32)
+  options = engineOptions(bundle, { deterministic: true })
 })
 afterAll(() => rm(root, { recursive: true, force: true }))
 beforeEach(() => {

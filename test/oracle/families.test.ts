@@ -90,7 +90,7 @@ for (const model of families.models) {
 
     test.each([0, 1] as const)('engine with shift %i: position p is answered by row p − shift', async (shift) => {
       const manifest = { ...bundle.manifest, logitsShift: shift }
-      const engine = await openOnnxEngine(engineOptions(manifest, bundle.graphPath, { deterministic: true }))
+      const engine = await openOnnxEngine(engineOptions({ ...bundle, manifest }, { deterministic: true }))
       try {
         for (const { sequences } of cases.filter((one) => one.sequences.length === 1)) {
           const { rows, prediction } = await stepOver(engine, model, sequences[0]!, shift)

@@ -23,7 +23,7 @@ const nearTie = 1e-3 // probability: below that margin two correct ways may comm
 
 async function open(dir: string): Promise<OnnxEngine> {
   const bundle = await openBundle(dir)
-  return openUnderTest(engineOptions(bundle.manifest, bundle.graphPath, { deterministic: true }))
+  return openUnderTest(engineOptions(bundle, { deterministic: true }))
 }
 
 describe('float32 graph', () => {

@@ -36,9 +36,9 @@ const marked = [
 
 describe.skipIf(providerUnderTest === 'cpu')(`${providerUnderTest} against cpu (skipped on cpu: ${why})`, () => {
   test('gives the same best tokens', { timeout: longTest }, async () => {
-    const { manifest, graphPath } = await openBundle(await resolveModel())
+    const bundle = await openBundle(await resolveModel())
     const oracle = readOracle()
-    const open = (provider: string) => openOnnxEngine(engineOptions(manifest, graphPath, { providers: [provider] }))
+    const open = (provider: string) => openOnnxEngine(engineOptions(bundle, { providers: [provider] }))
     const [cpu, other] = [await open('cpu'), await open(providerUnderTest)]
     expect(other.report.provider, JSON.stringify(other.report.passedOver)).toBe(providerUnderTest)
     let [rows, same, largest] = [0, 0, 0]
@@ -81,9 +81,9 @@ describe.skipIf(providerUnderTest === 'cpu')(`${providerUnderTest} against cpu (
 
   test('a pass that the device has no room for is done by cpu', { timeout: longTest }, async () => {
     const root = await mkdtemp(join(tmpdir(), 'lacuna-room-'))
-    const { manifest, graphPath } = await openBundle((await randomBundle(root, {}, 7)).f32)
+    const bundle = await openBundle((await randomBundle(root, {}, 7)).f32)
     const moves: OpenReport[] = []
-    const options = { ...engineOptions(manifest, graphPath, { providers: [providerUnderTest] }), maxPositions: 1e6 }
+    const options = { ...engineOptions(bundle, { providers: [providerUnderTest] }), maxPositions: 1e6 }
     const engine = await openOnnxEngine(options, (report) => moves.push(report))
     expect(engine.report.provider).toBe(providerUnderTest)
     const rows = 20_000 // their scores take 3.2 GB

@@ -162,9 +162,9 @@ describe.skipIf(!asking)('a vocabulary of 151,936 ids', () => {
   }
 
   async function step(dir: string): Promise<Prediction> {
-    const { manifest, graphPath } = await openBundle(dir)
+    const bundle = await openBundle(dir)
     const start = performance.now()
-    const engine = await openOnnxEngine(engineOptions(manifest, graphPath, { deterministic: true }))
+    const engine = await openOnnxEngine(engineOptions(bundle, { deterministic: true }))
     try {
       const loaded = performance.now()
       const positions = ids.map((_, i) => i)

@@ -1,12 +1,13 @@
 /** What the main thread and the worker say to each other: ids, positions and top-k; keys and values never cross. */
-import type { ModelShape } from '../../model/graph.ts'
+
 import type { Encoding, EncodingId, Piece, Prediction, StepJob } from '../engine.ts'
+import type { Int8Source } from './int8Session.ts'
 
 /** How to open a graph; plain data, handed to the worker as it starts. */
 export interface EngineOptions {
   readonly graphPath: string
-  /** Sizes of a model whose graph is in Q4_1: its matrices are then multiplied in 8 bits where the processor does the work. */
-  readonly int8?: ModelShape
+  /** For a graph in Q4_1: where the processor does the work, its matrices are multiplied in 8 bits. */
+  readonly int8?: Int8Source
   readonly layers: number
   readonly kvHeads: number
   readonly headDim: number
