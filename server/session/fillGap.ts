@@ -86,13 +86,17 @@ export async function fillGap(
     if (typeof edit !== 'string') onProgress(edit)
   }
   const leases: Lease[] = []
+  const came = request.scope === 'line' ? denoiser.expect() : () => {}
   let denoised: Denoised
   let encoded: number
   try {
     const context = await readContext(rooms, plan, signal, leases)
     encoded = now()
-    denoised = await denoiser.denoise(denoiseRequest(plan, request, model, context), signal, onStep)
+    const denoising = denoiser.denoise(denoiseRequest(plan, request, model, context), signal, onStep)
+    came()
+    denoised = await denoising
   } finally {
+    came()
     for (const lease of leases) lease.end()
   }
   const middle = denoised.middles[0]!
