@@ -1,10 +1,11 @@
 import { describe, expect, test } from 'vitest'
 import { Aborted } from '../../server/base/errors.ts'
-import { EncodingCache } from '../../server/cache/encodingCache.ts'
+import { EncodingCache, type Lease } from '../../server/cache/encodingCache.ts'
 import { type Haste, Turns } from '../../server/cache/turns.ts'
+import type { EncodingId } from '../../server/engine/engine.ts'
 import { settled } from '../base/manualClock.ts'
 import { someIds } from '../engine/engine.case.ts'
-import { ScriptedEngine } from '../engine/scriptedEngine.ts'
+import { byteIds, ScriptedEngine } from '../engine/scriptedEngine.ts'
 
 const never = new AbortController().signal
 const ids = (seed: number, count: number) => someIds(seed, count, 250)
@@ -123,6 +124,43 @@ test('a reader keeps what it has when the cache drops it between two of its chun
   for (const other of others) (await other).end()
   ;(await slow).end()
   expect(cache.encodedRows).toBe(192 + 3 * 64)
+  cache.clear()
+  expect(engine.liveCount).toBe(0)
+})
+
+test('however readers overtake each other and give up: what each gets is what it would get alone, and nothing leaks', async () => {
+  const numbers = someIds(5, 4000, 1000)
+  const below = (limit: number): number => numbers.pop()! % limit
+  const engine = new ScriptedEngine()
+  const cache = new EncodingCache(engine, { maxBytes: 600, enabled: true })
+  /** Texts that share their beginnings, as versions of a document do. */
+  const text = (): number[] => {
+    const shared = ids(below(2), 200).slice(0, 20 + below(180))
+    return [...shared, ...ids(10 + below(4), 1 + below(90))]
+  }
+  let [read, gaveUp] = [0, 0]
+  const reader = async (sequence: readonly number[]) => {
+    const abort = new AbortController()
+    const reading = cache.encode(sequence, abort.signal, below(2) === 0 ? 'ahead' : 'awaited')
+    if (below(3) === 0) setImmediate(() => abort.abort(new Aborted('superseded')))
+    const lease = await reading.catch((error: unknown) => error)
+    if (lease instanceof Aborted) return void gaveUp++
+    const { id, end } = lease as Lease
+    const rows = sequence.length
+    const [alone] = await engine.encode([{ ids: sequence }], never)
+    const job = (id: EncodingId) => ({
+      ...{ ids: [65, byteIds.mask], positions: [rows, rows + 1], asked: [rows + 1], setIds: [] },
+      context: [{ id, rows, firstPosition: 0 }],
+    })
+    const [mine, wanted] = await engine.step([job(id!), job(alone!.id)], never)
+    expect(mine).toEqual(wanted)
+    engine.release([alone!.id])
+    end()
+    read++
+  }
+  for (let round = 0; round < 30; round++) await Promise.all(Array.from({ length: 1 + below(6) }, () => reader(text())))
+  expect(read).toBeGreaterThan(30)
+  expect(gaveUp).toBeGreaterThan(10)
   cache.clear()
   expect(engine.liveCount).toBe(0)
 })
