@@ -21,9 +21,9 @@ import { defaultSettings, isSetting, readSettings, type Settings } from '../conf
 import type { Session } from '../session/session.ts'
 import { type ClientProfile, clientProfile } from './clientProfiles.ts'
 import { CompletionRequests } from './completionRequests.ts'
+import { CursorWatch, cursorCapabilities } from './cursorWatch.ts'
 import { Documents } from './documents.ts'
 import { LazySession } from './lazySession.ts'
-import { cursorCapabilities, Whereabouts } from './whereabouts.ts'
 
 /**
  * Opens a session in the background. `settings()` is what is in force at the moment of the call, the debounce already
@@ -73,7 +73,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     failed,
     log,
   })
-  const whereabouts = new Whereabouts(documents, () =>
+  const cursor = new CursorWatch(documents, () =>
     state === 'ready' && (settings.completion || settings.inline) ? session.current : undefined,
   )
   let closing: Promise<void> | undefined
@@ -84,7 +84,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   connection.onDidOpenTextDocument(({ textDocument }) => documents.open(textDocument))
   connection.onDidChangeTextDocument(({ textDocument: { uri, version }, contentChanges }) => {
     try {
-      if (documents.change(uri, version, contentChanges)) whereabouts.changed(uri, contentChanges)
+      if (documents.change(uri, version, contentChanges)) cursor.changed(uri, contentChanges)
       else log('warn', 'a document was changed that is not open')
     } catch (error) {
       log('error', `a change was malformed; its document is ignored until opened again: ${messageOf(error)}`)
@@ -96,8 +96,8 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   })
   connection.onCompletion((params, token) => requests.completion(params, token))
   connection.languages.inlineCompletion.on((params, token) => requests.inline(params, token))
-  connection.onDocumentHighlight((params) => refusal() ?? whereabouts.highlights(params))
-  connection.onCodeAction((params) => refusal() ?? whereabouts.codeActions(params))
+  connection.onDocumentHighlight((params) => refusal() ?? cursor.highlights(params))
+  connection.onCodeAction((params) => refusal() ?? cursor.codeActions(params))
   connection.onShutdown(() => {
     state = 'shutdown'
     // Not awaited: `exit` comes after the reply, and waits for it.

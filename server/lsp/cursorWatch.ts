@@ -30,7 +30,7 @@ export function cursorCapabilities(request: CursorRequest | undefined): ServerCa
   }
 }
 
-export class Whereabouts {
+export class CursorWatch {
   private readonly documents: Documents
   /** The session when it is open and completions are wanted. A model that is still being loaded is not waited for. */
   private readonly session: () => Session | undefined
