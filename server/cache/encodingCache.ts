@@ -8,6 +8,7 @@
 import { LRUCache } from 'lru-cache'
 import { throwIfAborted } from '../base/errors.ts'
 import type { EncodingId, Engine, TokenIds } from '../engine/engine.ts'
+import { type Haste, Turns } from './turns.ts'
 
 const leastShared = 16 // rows: for less (a file's first token, an import) it is not worth tying two texts together
 const chunkRows = 64 // encoded at a time: an abandoned request leaves whole chunks behind for the next
@@ -26,6 +27,14 @@ export interface Lease {
   end(): void
 }
 
+/** How far one reader has come. */
+interface Reader {
+  readonly ids: TokenIds
+  rows: number
+  entry: Entry | undefined // its first `rows` rows are those of `ids`
+  lease: Lease | undefined // on `entry`
+}
+
 export interface EncodingCacheOptions {
   readonly maxBytes: number
   readonly enabled: boolean
@@ -37,13 +46,15 @@ export class EncodingCache {
   private readonly entries: LRUCache<EncodingId, Entry>
   private readonly leases = new Map<EncodingId, number>()
   private readonly dropped = new Set<EncodingId>() // by the cache, while still leased
-  private queue: Promise<unknown> = Promise.resolve()
+  private readonly turns: Turns
   /** Rows encoded so far; for benches and tests. */
   encodedRows = 0
 
-  constructor(engine: Engine, options: EncodingCacheOptions) {
+  /** @param turns shared by all caches of the engine. */
+  constructor(engine: Engine, options: EncodingCacheOptions, turns = new Turns()) {
     this.engine = engine
     this.options = options
+    this.turns = turns
     this.entries = new LRUCache({
       maxSize: options.maxBytes,
       sizeCalculation: ({ bytes }) => Math.max(1, bytes),
@@ -57,45 +68,58 @@ export class EncodingCache {
   /**
    * The encoding of `ids`, read causally and by itself. Its first `ids.length` rows are meant: it may have more.
    *
-   * One at a time, in order: a request that follows finds what the one before encoded.
+   * Read a chunk at a time, in turn with all other readers of the engine; before each chunk it is looked up how far
+   * others have come. What is known already is there at once, whoever reads.
    *
    * @throws {Aborted} between two chunks when the signal fires; what was encoded until then is kept.
    */
-  encode(ids: TokenIds, signal: AbortSignal): Promise<Lease> {
-    const result = this.queue.then(() => this.extend(ids, signal))
-    this.queue = result.catch(() => {})
-    return result
+  async encode(ids: TokenIds, signal: AbortSignal, haste: Haste = 'awaited'): Promise<Lease> {
+    throwIfAborted(signal)
+    if (ids.length === 0) return { id: undefined, end: () => {} }
+    const reader: Reader = { ids, rows: 0, entry: undefined, lease: undefined }
+    try {
+      this.catchUp(reader)
+      if (reader.rows < ids.length) await this.turns.read(haste, signal, () => this.readOn(reader))
+    } catch (error) {
+      reader.lease?.end()
+      throw error
+    }
+    this.touch(reader.entry!)
+    return reader.lease!
   }
 
   clear(): void {
     this.entries.clear()
   }
 
-  private async extend(ids: TokenIds, signal: AbortSignal): Promise<Lease> {
-    throwIfAborted(signal)
-    if (ids.length === 0) return { id: undefined, end: () => {} }
-    if (!this.options.enabled) this.entries.clear()
-    let { entry, common } = this.longest(ids)
-    let lease = entry && this.lease(entry.id) // what is continued must live until it is
-    try {
-      while (common < ids.length) {
-        const chunk = ids.slice(common, common + chunkRows)
-        const piece = entry ? { ids: chunk, after: entry.id, rows: common } : { ids: chunk }
-        const [encoding] = await this.engine.encode([piece], neverAborted)
-        this.encodedRows += chunk.length
-        common += chunk.length
-        lease?.end()
-        entry = { id: encoding!.id, ids: ids.slice(0, common), bytes: encoding!.bytes, parent: entry?.id }
-        lease = this.lease(entry.id)
-        this.keep(entry)
-        if (common < ids.length) throwIfAborted(signal)
-      }
-    } catch (error) {
-      lease?.end()
-      throw error
-    }
-    this.touch(entry!)
-    return lease!
+  /** One chunk more, unless others have read all of it meanwhile. */
+  private async readOn(reader: Reader): Promise<'more' | 'done'> {
+    this.catchUp(reader)
+    const { ids, rows, entry: parent } = reader
+    if (rows === ids.length) return 'done'
+    const chunk = ids.slice(rows, rows + chunkRows)
+    const piece = parent ? { ids: chunk, after: parent.id, rows } : { ids: chunk }
+    const [encoding] = await this.engine.encode([piece], neverAborted)
+    this.encodedRows += chunk.length
+    const known = ids.slice(0, rows + chunk.length)
+    const entry = { id: encoding!.id, ids: known, bytes: encoding!.bytes, parent: parent?.id }
+    this.advance(reader, entry, known.length)
+    this.keep(entry)
+    return known.length < ids.length ? 'more' : 'done'
+  }
+
+  /** To where others have come. */
+  private catchUp(reader: Reader): void {
+    if (!this.options.enabled) return
+    const { entry, common } = this.longest(reader.ids)
+    if (entry && common > reader.rows) this.advance(reader, entry, common)
+  }
+
+  /** What a reader continues must live until it is continued. */
+  private advance(reader: Reader, entry: Entry, rows: number): void {
+    const lease = this.lease(entry.id)
+    reader.lease?.end()
+    Object.assign(reader, { entry, rows, lease })
   }
 
   /** Marks an entry as used, and after it what it continues: dropping that first would free nothing. */
@@ -111,7 +135,7 @@ export class EncodingCache {
 
   /** An entry larger than the whole cache is not taken, and nobody is told: it lives as long as its lease. */
   private keep(entry: Entry): void {
-    this.entries.set(entry.id, entry)
+    if (this.options.enabled) this.entries.set(entry.id, entry)
     if (!this.entries.has(entry.id)) this.dropped.add(entry.id)
   }
 
@@ -130,8 +154,11 @@ export class EncodingCache {
     let found: Entry | undefined
     let most = 0
     for (const entry of this.entries.values()) {
+      // Of two thousand entries nearly all are told by this: they do not go on where the best one ends.
+      if (entry.ids[most] !== ids[most]) continue
       const common = commonLength(entry.ids, ids)
       if (common > most) [found, most] = [entry, common]
+      if (most === ids.length) break
     }
     return most >= Math.min(leastShared, ids.length) ? { entry: found, common: most } : { entry: undefined, common: 0 }
   }

@@ -2,6 +2,7 @@
 import { systemClock } from '../base/clock.ts'
 import { BundleError, UserError } from '../base/errors.ts'
 import { EncodingCache } from '../cache/encodingCache.ts'
+import { Turns } from '../cache/turns.ts'
 import { Denoiser } from '../denoise/denoiser.ts'
 import type { Keep } from '../denoise/wholeSurroundings.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -68,6 +69,7 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
   const tokenizer = await readTokenizer(dir, bundle.manifest.vocab) // before the engine, which would have to be closed again
   const engine = await openOnnxEngine(engineOptions(bundle, options), options.onMoved)
   const enabled = options.cache
+  const turns = new Turns()
   return {
     engine,
     dir,
@@ -76,8 +78,8 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
       return engine.report
     },
     model: sessionModel(bundle.manifest, tokenizer, options),
-    prefixes: new EncodingCache(engine, { maxBytes: prefixBytes, enabled }),
-    suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled }),
+    prefixes: new EncodingCache(engine, { maxBytes: prefixBytes, enabled }, turns),
+    suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled }, turns),
     denoiser: new Denoiser(engine),
     now: systemClock.now,
     close: () => engine.close(),

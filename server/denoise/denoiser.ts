@@ -42,12 +42,14 @@ export type OnStep = (progress: readonly Progress[]) => void
 interface Job {
   readonly request: DenoiseRequest
   readonly signal: AbortSignal
+  readonly onAbort: () => void
   readonly onStep: OnStep
   readonly endIds: TokenIds // sent to the engine as a set
   readonly resolve: (result: Denoised) => void
   readonly reject: (error: unknown) => void
   readonly surroundings: Surroundings
   readonly holes: readonly OpenHole[]
+  full: readonly number[] // holes whose canvas is to be folded before the next step
   steps: number
   rows: number
 }
@@ -65,6 +67,7 @@ interface Turn {
 export class Denoiser {
   private readonly engine: Engine
   private readonly jobs: Job[] = []
+  private expected = 0 // urgent requests whose context is still read
   private running = false
 
   constructor(engine: Engine) {
@@ -90,14 +93,38 @@ export class Denoiser {
       const surroundings = surround(this.engine, texts, context)
       const holes = request.holes.map((hole, i) => new OpenHole(hole, rulesOf(hole, i << 16)))
       if (signal.aborted) return reject(abortReason(signal))
+      const onAbort = () => this.wake() // it may rest
+      signal.addEventListener('abort', onAbort, { once: true })
       this.join({
-        ...{ request, signal, onStep, endIds: [...endIds], resolve, reject, surroundings, holes, steps: 0, rows: 0 },
+        ...{ request, signal, onStep, endIds: [...endIds], resolve, reject, surroundings, holes },
+        ...{ onAbort, full: [], steps: 0, rows: 0 },
       })
     })
   }
 
+  /**
+   * An urgent request comes as soon as its context is read. Until then nothing else advances: its passes and those that
+   * read the context would take turns.
+   *
+   * @returns to be called once it has come, or never will. Further calls do nothing.
+   */
+  expect(): () => void {
+    this.expected++
+    let came = false
+    return () => {
+      if (came) return
+      came = true
+      this.expected--
+      this.wake()
+    }
+  }
+
   private join(job: Job): void {
     this.jobs.push(job)
+    this.wake()
+  }
+
+  private wake(): void {
     if (this.running) return
     this.running = true
     void this.loop()
@@ -106,12 +133,15 @@ export class Denoiser {
   private async loop(): Promise<void> {
     // Requests that arrive in the same turn share the first pass.
     await Promise.resolve()
-    while (this.jobs.length > 0) {
+    for (;;) {
       for (const job of this.jobs.filter(({ signal }) => signal.aborted))
         this.leave(job, () => job.reject(abortReason(job.signal)))
       const urgent = this.jobs.filter(({ request }) => request.urgent)
-      const turns = (urgent.length > 0 ? urgent : [...this.jobs]).map(nextTurn)
-      if (turns.length > 0) await this.step(turns)
+      const advancing = urgent.length > 0 || this.expected > 0 ? urgent : [...this.jobs]
+      if (advancing.length === 0) break
+      const [folding, stepping] = [advancing.filter(isFull), advancing.filter((job) => !isFull(job))]
+      for (const job of folding) void this.fold(job)
+      if (stepping.length > 0) await this.step(stepping.map(nextTurn))
     }
     this.running = false
   }
@@ -143,24 +173,24 @@ export class Denoiser {
     try {
       const mine = byHole(predictions)
       const taking = holesToTake(orderOf(job.request), asked, mine)
-      const full = taking.filter((i) => holes[i]!.take(mine[i]!))
+      job.full = taking.filter((i) => holes[i]!.take(mine[i]!))
       job.onStep(holes.map((hole) => hole.progress()))
-      if (full.length > 0) void this.fold(job, full)
-      else if (holes.every(({ finish }) => finish)) this.leave(job, () => job.resolve(resultOf(job)))
+      if (!isFull(job) && holes.every(({ finish }) => finish)) this.leave(job, () => job.resolve(resultOf(job)))
     } catch (error) {
       this.leave(job, () => job.reject(error)) // its own listener failed; the others go on
     }
   }
 
   /** The job leaves the batch while its full canvases are taken into the text, and joins again with new ones. */
-  private async fold(job: Job, full: readonly number[]): Promise<void> {
+  private async fold(job: Job): Promise<void> {
     this.jobs.splice(this.jobs.indexOf(job), 1)
     try {
-      for (const i of full) {
+      for (const i of job.full) {
         const hole = job.holes[i]!
         await job.surroundings.fold(i, hole.middle(), job.signal)
         hole.folded()
       }
+      job.full = []
       this.join(job)
     } catch (error) {
       this.leave(job, () => job.reject(error))
@@ -170,9 +200,14 @@ export class Denoiser {
   private leave(job: Job, settle: () => void): void {
     const at = this.jobs.indexOf(job)
     if (at >= 0) this.jobs.splice(at, 1)
+    job.signal.removeEventListener('abort', job.onAbort)
     job.surroundings.end()
     settle()
   }
+}
+
+function isFull({ full }: Job): boolean {
+  return full.length > 0
 }
 
 function check({ texts, holes, schedule }: DenoiseRequest): void {

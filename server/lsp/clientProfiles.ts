@@ -14,22 +14,34 @@ export interface ClientProfile {
   /** Ask the client not to touch indentation (`insertTextMode` as is). */
   readonly asIs: boolean
   readonly markdown: boolean
+  /**
+   * The request by which the client tells, unasked, where the cursor rests: offered to it for that alone, and only where
+   * an empty answer takes nothing from anybody (see the table below).
+   */
+  readonly tellsCursorBy: CursorRequest | undefined
   /** The client's own rest after a keystroke before it asks for the menu, which counts towards our debounce. */
   readonly delayMs: number
 }
 
-type Habits = Partial<Pick<ClientProfile, 'format' | 'indent' | 'keepsAfterCursor' | 'delayMs'>>
+export type CursorRequest = 'codeAction' | 'documentHighlight'
 
+type Habits = Partial<Pick<ClientProfile, 'format' | 'indent' | 'keepsAfterCursor' | 'tellsCursorBy' | 'delayMs'>>
+
+/**
+ * Code actions are asked of all servers side by side, and an empty list adds nothing. Highlights are asked of one server
+ * only by Helix, Zed and Sublime, and by VS Code of the first that has any (some versions then leave out their own):
+ * there ours would take the place of another's. Emacs adds those of all servers up. Neovim asks for neither by itself.
+ */
 const habitsByName: Readonly<Record<string, Habits>> = {
   neovim: { format: 'snippet', indent: 'relative', keepsAfterCursor: true, delayMs: 25 },
-  helix: { delayMs: 250 },
-  'kakoune-lsp': { format: 'snippet', indent: 'relative' },
-  'kak-lsp': { format: 'snippet', indent: 'relative' },
-  'sublime text lsp': { indent: 'relative' },
-  emacs: { delayMs: 200 }, // lsp-mode; its ghost text waits longer still
-  eglot: {},
-  zed: {},
-  'visual studio code': {},
+  helix: { tellsCursorBy: 'codeAction', delayMs: 250 },
+  'kakoune-lsp': { format: 'snippet', indent: 'relative', tellsCursorBy: 'codeAction' },
+  'kak-lsp': { format: 'snippet', indent: 'relative', tellsCursorBy: 'codeAction' },
+  'sublime text lsp': { indent: 'relative', tellsCursorBy: 'codeAction' },
+  emacs: { tellsCursorBy: 'documentHighlight', delayMs: 200 }, // lsp-mode; its ghost text waits longer still
+  eglot: { tellsCursorBy: 'documentHighlight' },
+  zed: { tellsCursorBy: 'codeAction' },
+  'visual studio code': { tellsCursorBy: 'codeAction' },
 }
 
 export function clientProfile(name: string | undefined, capabilities: ClientCapabilities): ClientProfile {
@@ -43,6 +55,7 @@ export function clientProfile(name: string | undefined, capabilities: ClientCapa
     keepsAfterCursor: habits.keepsAfterCursor ?? false,
     asIs: item?.insertTextModeSupport?.valueSet?.includes(1) ?? false,
     markdown: item?.documentationFormat?.includes('markdown') ?? false,
+    tellsCursorBy: habits.tellsCursorBy,
     delayMs: habits.delayMs ?? 0,
   }
 }

@@ -21,6 +21,7 @@ import { defaultSettings, isSetting, readSettings, type Settings } from '../conf
 import type { Session } from '../session/session.ts'
 import { type ClientProfile, clientProfile } from './clientProfiles.ts'
 import { CompletionRequests } from './completionRequests.ts'
+import { CursorWatch, cursorCapabilities } from './cursorWatch.ts'
 import { Documents } from './documents.ts'
 import { LazySession } from './lazySession.ts'
 
@@ -72,6 +73,9 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     failed,
     log,
   })
+  const cursor = new CursorWatch(documents, () =>
+    state === 'ready' && (settings.completion || settings.inline) ? session.current : undefined,
+  )
   let closing: Promise<void> | undefined
 
   connection.onInitialize(initialize)
@@ -80,7 +84,8 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   connection.onDidOpenTextDocument(({ textDocument }) => documents.open(textDocument))
   connection.onDidChangeTextDocument(({ textDocument: { uri, version }, contentChanges }) => {
     try {
-      if (!documents.change(uri, version, contentChanges)) log('warn', 'a document was changed that is not open')
+      if (documents.change(uri, version, contentChanges)) cursor.changed(uri, contentChanges)
+      else log('warn', 'a document was changed that is not open')
     } catch (error) {
       log('error', `a change was malformed; its document is ignored until opened again: ${messageOf(error)}`)
     }
@@ -91,6 +96,8 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   })
   connection.onCompletion((params, token) => requests.completion(params, token))
   connection.languages.inlineCompletion.on((params, token) => requests.inline(params, token))
+  connection.onDocumentHighlight((params) => refusal() ?? cursor.highlights(params))
+  connection.onCodeAction((params) => refusal() ?? cursor.codeActions(params))
   connection.onShutdown(() => {
     state = 'shutdown'
     // Not awaited: `exit` comes after the reply, and waits for it.
@@ -120,6 +127,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
         completionProvider: { triggerCharacters },
         // Literally true: lsp-mode reads `{}` as absent.
         inlineCompletionProvider: true,
+        ...cursorCapabilities(profile.tellsCursorBy),
       },
       serverInfo: { name: 'lacuna', version },
     }

@@ -132,15 +132,19 @@ export async function fillHoles(
     return { span: { start, end: end + one.replaceAfter }, text }
   }
   const leases: Lease[] = []
+  const came = areLines(request.holes) ? denoiser.expect() : () => {}
   let denoised: Denoised
   let encoded: number
   try {
     const context = await readContext(rooms, plan, signal, leases)
     encoded = now()
-    denoised = await denoiser.denoise(denoiseRequest(plan, request, model, context), signal, (progress) =>
+    const denoising = denoiser.denoise(denoiseRequest(plan, request, model, context), signal, (progress) =>
       onProgress(finished(progress).map(editOf)),
     )
+    came()
+    denoised = await denoising
   } finally {
+    came()
     for (const lease of leases) lease.end()
   }
   const { middles, steps, rows } = denoised
@@ -198,7 +202,7 @@ function denoiseRequest(
   const maxTokens = Math.max(1, Math.min(wanted, room))
   // Where the length is not found by an end, a line break is a token like others, and what follows it is cut off later.
   const lineEnds = lengthMode === 'end-token' ? lineBreakIds : []
-  const allAreLines = holes.every(({ scope }) => scope === 'line')
+  const allAreLines = areLines(holes)
   return {
     texts,
     holes: holes.map(({ scope }, i) => ({
@@ -218,6 +222,11 @@ function denoiseRequest(
     forbiddenIds: new Set([...model.forbiddenIds, ...(expandId === undefined ? [] : [expandId])]),
     urgent: allAreLines,
   }
+}
+
+/** Rests of lines are what a person waits for while typing. */
+function areLines(holes: HolesRequest['holes']): boolean {
+  return holes.every(({ scope }) => scope === 'line')
 }
 
 /** The longest beginning whose probabilities multiply to at least `show`. */

@@ -5,14 +5,15 @@
  * next one finds it done; it ends when a newer snapshot of its document asks, or when all who wait for it have cancelled.
  */
 import type { Clock } from '../base/clock.ts'
-import { Aborted, abortReason } from '../base/errors.ts'
+import { Aborted, abortReason, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { applyEdit, type TextEdit } from '../base/spans.ts'
 import { CompletionCache, type Found, type KeptCompletion, type Place } from '../cache/completionCache.ts'
 import { contextWindow } from '../infill/contextWindow.ts'
 import { windowSize } from '../infill/plan.ts'
 import { askedFor, type Filled, fillGap, type Rooms, unasked } from './fillGap.ts'
-import type { Answer, InfillRequest, Session } from './session.ts'
+import { type Ahead, readAhead } from './readAhead.ts'
+import type { Answer, InfillRequest, Session, Whereabouts } from './session.ts'
 
 /** All in milliseconds, from the arrival of a request. */
 export interface SessionSettings {
@@ -62,6 +63,7 @@ export class LiveSession implements Session {
   private readonly jobs = new Map<string, Job>() // by document
   private readonly newest = new Map<string, Newest>() // by document
   private readonly waiting = new Map<string, Waiting>() // by method and document
+  private readonly readers = new Map<string, AbortController>() // ahead of requests, by document
   private readonly options: LiveSessionOptions
   private arrivals = 0
 
@@ -88,9 +90,19 @@ export class LiveSession implements Session {
     }
   }
 
+  prepare({ snapshot, offset, typing }: Whereabouts): void {
+    const virtual = { text: snapshot.text, offset }
+    const place = placeOf(snapshot.uri, virtual, this.options.settings().maxTokens)
+    const newest = this.newest.get(place.uri)
+    // What is known is answered without the model; what was asked for here reads for itself.
+    if (this.completions.get(place) || (newest && samePlace(newest.place, place))) return
+    this.readAhead(snapshot.uri, virtual, typing ? 'both' : 'prefix')
+  }
+
   forget(uri: string): void {
     for (const method of ['completion', 'inline']) this.waiting.get(`${method} ${uri}`)?.supersede()
     this.jobs.get(uri)?.controller.abort(new Aborted('superseded'))
+    this.readers.get(uri)?.abort(new Aborted('superseded'))
     this.newest.delete(uri)
     this.completions.forget(uri)
   }
@@ -98,6 +110,7 @@ export class LiveSession implements Session {
   async close(): Promise<void> {
     for (const { supersede } of this.waiting.values()) supersede()
     for (const { controller } of this.jobs.values()) controller.abort(new Aborted('closed'))
+    for (const reader of this.readers.values()) reader.abort(new Aborted('closed'))
     await this.options.close()
   }
 
@@ -141,7 +154,10 @@ export class LiveSession implements Session {
       // What runs for an older snapshot is of no use to anyone now.
       this.jobs.get(place.uri)?.controller.abort(new Aborted('superseded'))
       const { debounceMs } = settings()
-      if (!request.invoked && debounceMs > 0) await clock.sleep(debounceMs, signal)
+      if (!request.invoked && debounceMs > 0) {
+        this.readAhead(place.uri, virtual, 'both') // only the steps wait for the pause
+        await clock.sleep(debounceMs, signal)
+      }
       const newest = this.newest.get(place.uri)
       if (newest && newest.arrival > arrival && !samePlace(newest.place, place)) throw new Aborted('superseded')
     }
@@ -164,8 +180,24 @@ export class LiveSession implements Session {
     return fits ? job : undefined
   }
 
+  /** In place of what was read ahead in the document before. */
+  private readAhead(uri: string, virtual: Virtual, ahead: Ahead): void {
+    this.readers.get(uri)?.abort(new Aborted('superseded'))
+    const reader = new AbortController()
+    this.readers.set(uri, reader)
+    readAhead(this.rooms, virtual, ahead, reader.signal)
+      .catch((error: unknown) => {
+        // Nobody waits for it: the next request meets the same, and tells.
+        if (!(error instanceof Aborted)) this.options.log('warn', `reading ahead failed: ${messageOf(error)}`)
+      })
+      .finally(() => {
+        if (this.readers.get(uri) === reader) this.readers.delete(uri)
+      })
+  }
+
   private begin(place: Place, { text, offset }: Virtual, { invoked, snapshot }: InfillRequest): Job {
     this.jobs.get(place.uri)?.controller.abort(new Aborted('superseded'))
+    this.readers.get(place.uri)?.abort(new Aborted('superseded')) // it goes on as what is waited for
     const controller = new AbortController()
     const gap = {
       text,

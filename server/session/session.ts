@@ -32,6 +32,14 @@ export type Answer =
   /** The budget was reached before anything could be shown; the work goes on, ask again. */
   | { readonly kind: 'pending' }
 
+/** Where somebody is, who has not asked for anything. */
+export interface Whereabouts {
+  readonly snapshot: Snapshot
+  readonly offset: number // UTF-16 code units into `snapshot.text`
+  /** Typed there just now, and may ask next; otherwise the cursor merely rests. */
+  readonly typing: boolean
+}
+
 export interface Session {
   /**
    * Resolves within the method's budget.
@@ -40,6 +48,11 @@ export interface Session {
    * @throws {EngineError} when the engine failed; the next request tries again.
    */
   request(request: InfillRequest, signal: AbortSignal): Promise<Answer>
+  /**
+   * Reads the context around a place, so that a request there finds it read. Returns at once and never fails; the model
+   * predicts nothing. The newest of a document counts, and everything that is waited for goes first.
+   */
+  prepare(whereabouts: Whereabouts): void
   /** The document was closed: drops what is kept for it. */
   forget(uri: string): void
   /** Supersedes all requests, waits for the pass in hand, frees the engine. */

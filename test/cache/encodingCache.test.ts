@@ -158,10 +158,14 @@ describe('memory', () => {
     expect(engine.liveCount).toBe(0)
   })
 
-  test('switched off, it keeps no more than one request needs', async () => {
+  test('switched off, it keeps nothing that is not leased', async () => {
     const { engine, cache } = cacheOf(10_000, false)
     for (const seed of range(1, 10)) await cost(cache, ids(seed, 100))
-    expect(engine.liveCount).toBe(2)
+    expect(engine.liveCount).toBe(0)
+    const lease = await cache.encode(ids(1, 100), never)
+    expect(engine.liveCount).toBe(1)
+    lease.end()
+    expect(engine.liveCount).toBe(0)
   })
 })
 

@@ -1,9 +1,10 @@
 /** A session whose answers the test gives, with a real one's manners: newest wins, a cancelled request rejects. */
 import { Aborted } from '../../server/base/errors.ts'
-import type { Answer, InfillRequest, Session } from '../../server/session/session.ts'
+import type { Answer, InfillRequest, Session, Whereabouts } from '../../server/session/session.ts'
 
 export interface ScriptedSession extends Session {
   readonly seen: InfillRequest[]
+  readonly prepared: Whereabouts[]
   readonly forgotten: string[]
   /** Calls of `close`. */
   readonly closed: () => number
@@ -17,10 +18,12 @@ export const never: Promise<never> = new Promise(() => {})
 export function scriptedSession(script: Script): ScriptedSession {
   const supersede = new Map<string, () => void>()
   const seen: InfillRequest[] = []
+  const prepared: Whereabouts[] = []
   const forgotten: string[] = []
   let closed = 0
   return {
     seen,
+    prepared,
     forgotten,
     closed: () => closed,
     async request(request, signal) {
@@ -34,6 +37,7 @@ export function scriptedSession(script: Script): ScriptedSession {
         new Promise<Answer>((answer) => answer(script(request))).then(resolve, reject)
       })
     },
+    prepare: (whereabouts) => void prepared.push(whereabouts),
     forget: (uri) => void forgotten.push(uri),
     async close() {
       closed++

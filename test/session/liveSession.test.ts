@@ -1,75 +1,8 @@
 import { describe, expect, test } from 'vitest'
 import { Aborted, EngineError } from '../../server/base/errors.ts'
-import { EncodingCache } from '../../server/cache/encodingCache.ts'
-import { Denoiser } from '../../server/denoise/denoiser.ts'
-import { LiveSession, type SessionSettings } from '../../server/session/liveSession.ts'
-import type { Answer, InfillRequest } from '../../server/session/session.ts'
-import { ManualClock, settled } from '../base/manualClock.ts'
-import { byteIds, knows, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
-import { parseMarked } from '../markup.ts'
-import { byteModel, bytesOf } from './byteModel.ts'
-
-const settings: SessionSettings = {
-  completionBudgetMs: 300,
-  inlineBudgetMs: 500,
-  invokedBudgetMs: 5000,
-  debounceMs: 0,
-  maxTokens: 32,
-}
-
-/** A session whose model knows `document`; `sure` is how sure it is of each token. */
-function sessionThatKnows(document: string, changed: Partial<SessionSettings> = {}, sure = 0.99) {
-  const engine = new ScriptedEngine(scriptOf(document, sure))
-  const clock = new ManualClock()
-  const log: string[] = []
-  const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true })
-  const rooms = {
-    model: byteModel,
-    prefixes: cache(),
-    suffixes: cache(),
-    denoiser: new Denoiser(engine),
-    now: clock.now,
-  }
-  const session = new LiveSession(rooms, {
-    settings: () => ({ ...settings, ...changed }),
-    clock,
-    log: (level, message) => log.push(`${level} ${message}`),
-    close: () => engine.close(),
-  })
-  let version = 0
-  /** Asks at `║`. */
-  const ask = (
-    marked: string,
-    rest: Partial<InfillRequest> & { uri?: string } = {},
-    signal = new AbortController().signal,
-  ): Promise<Answer> => {
-    const { text, cursor } = parseMarked(marked)
-    const { uri = 'file:///a.py', ...request } = rest
-    const snapshot = { uri, languageId: 'python', version: ++version, text }
-    return session.request({ method: 'completion', snapshot, offset: cursor!, invoked: false, ...request }, signal)
-  }
-  return { session, engine, clock, log, ask }
-}
-
-function scriptOf(document: string, sure = 0.99): Script {
-  return knows([byteIds.documentStart, ...bytesOf(document)], () => sure)
-}
-
-const completion = (text: string, start: number, end = start, partial = false): Answer => ({
-  kind: 'completion',
-  edit: { span: { start, end }, text },
-  partial,
-})
-
-/** Lets `count` more steps through, then holds the engine. */
-function holdAfter(engine: ScriptedEngine, count: number): void {
-  const last = engine.steps.length + count - 1
-  const script = engine.script
-  engine.script = (question) => {
-    if (engine.steps.length === last) engine.hold()
-    return script(question)
-  }
-}
+import type { Answer } from '../../server/session/session.ts'
+import { settled } from '../base/manualClock.ts'
+import { completion, holdAfter, scriptOf, sessionThatKnows } from './sessionThatKnows.ts'
 
 describe('answers', () => {
   test('the rest of the line', async () => {

@@ -1,0 +1,68 @@
+/**
+ * Where somebody is in a document: told by what they type, and by requests that editors send of themselves when a cursor
+ * rests. Handed to the session, which reads ahead; the requests are answered at once and with nothing, whatever it does.
+ */
+import type {
+  CodeAction,
+  CodeActionParams,
+  DocumentHighlight,
+  Position,
+  ServerCapabilities,
+  TextDocumentContentChangeEvent,
+  TextDocumentPositionParams,
+} from 'vscode-languageserver'
+import type { Session } from '../session/session.ts'
+import type { CursorRequest } from './clientProfiles.ts'
+import type { Documents } from './documents.ts'
+
+/**
+ * What is offered so that the client asks. VS Code leaves out a server that names no kind of action; rewriting is what
+ * filling a gap is.
+ */
+export function cursorCapabilities(request: CursorRequest | undefined): ServerCapabilities {
+  switch (request) {
+    case 'codeAction':
+      return { codeActionProvider: { codeActionKinds: ['refactor.rewrite'] } }
+    case 'documentHighlight':
+      return { documentHighlightProvider: true }
+    case undefined:
+      return {}
+  }
+}
+
+export class CursorWatch {
+  private readonly documents: Documents
+  /** The session when it is open and completions are wanted. A model that is still being loaded is not waited for. */
+  private readonly session: () => Session | undefined
+
+  constructor(documents: Documents, session: () => Session | undefined) {
+    this.documents = documents
+    this.session = session
+  }
+
+  /** Null and not an empty list, which for some clients is an answer. */
+  highlights(params: TextDocumentPositionParams): DocumentHighlight[] | null {
+    this.tell(params?.textDocument?.uri, params?.position, false)
+    return null
+  }
+
+  /** Where the range begins: some clients widen it to whole lines, others always have a character selected. */
+  codeActions(params: CodeActionParams): CodeAction[] {
+    this.tell(params?.textDocument?.uri, params?.range?.start, false)
+    return []
+  }
+
+  /** Of a document that was just changed. Several changes at once are no typing, and nor is a new text. */
+  changed(uri: string, changes: readonly TextDocumentContentChangeEvent[]): void {
+    const [change] = changes
+    if (changes.length !== 1 || !change || !('range' in change) || !change.range) return
+    this.tell(uri, change.range.start, true, change.text.length)
+  }
+
+  private tell(uri: string | undefined, position: Position | undefined, typing: boolean, furtherUnits = 0): void {
+    const snapshot = uri === undefined ? undefined : this.documents.snapshot(uri)
+    if (!snapshot || !Number.isInteger(position?.line) || !Number.isInteger(position?.character)) return
+    const offset = this.documents.offsetAt(snapshot.uri, position!) + furtherUnits
+    this.session()?.prepare({ snapshot, offset: Math.min(offset, snapshot.text.length), typing })
+  }
+}

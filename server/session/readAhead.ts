@@ -1,0 +1,33 @@
+/**
+ * Reads the context of a gap before anybody asks for it to be filled: encodings only, never a step. What it reads, a
+ * later `fillGap` at that place, or a little further on, finds in the caches.
+ */
+import type { EncodingCache } from '../cache/encodingCache.ts'
+import { planGap } from '../infill/plan.ts'
+import type { Rooms } from './fillGap.ts'
+
+/**
+ * What is worth reading. `prefix`: where a cursor merely rests; as it moves on only what it passes is read, while the
+ * suffix would be read anew at every place. `both`: where somebody types, which leaves the suffix as it is.
+ */
+export type Ahead = 'prefix' | 'both'
+
+/**
+ * Behind all that is waited for. Models that read their surroundings in every step have nothing to read ahead.
+ *
+ * @param offset UTF-16 units into `text`.
+ * @throws {Aborted} between two chunks when the signal fires; what was read until then is kept.
+ * @throws {RangeError} when the offset is outside the text.
+ */
+export async function readAhead(
+  { model, prefixes, suffixes }: Rooms,
+  { text, offset }: { readonly text: string; readonly offset: number },
+  ahead: Ahead,
+  signal: AbortSignal,
+): Promise<void> {
+  if (model.attention !== 'causal-context') return
+  const { prefixIds, suffixIds } = planGap(text, offset, model)
+  const read = async (cache: EncodingCache, ids: readonly number[]) => (await cache.encode(ids, signal, 'ahead')).end()
+  await read(prefixes, prefixIds.slice(0, -1)) // its last token is computed with the slots
+  if (ahead === 'both') await read(suffixes, suffixIds)
+}
