@@ -2,22 +2,20 @@
  * A person at work, in real time: keys come when the recording says so, whatever the server does; ghost text is shown as
  * Neovim shows it (`ghost.ts`) and taken when it is right (`person.ts`). The settings are those of a user.
  */
-import type { OpenRooms } from '../../../server/cli/openRooms.ts'
 import { Buffer } from './buffer.ts'
-import { type EditorSession, openEditor } from './editor.ts'
+import type { EditorSession } from './editor.ts'
 import { type Flicker, GhostWatch, judge, noView, type Offer, type Sight, type View, viewOf } from './ghost.ts'
-import { countPasses } from './passes.ts'
+import type { Passes } from './passes.ts'
 import { wouldTake } from './person.ts'
 import type { Key, Recording } from './recording.ts'
-import { drawReaction } from './timing.ts'
 
 export interface LiveOptions {
-  readonly settings: Readonly<Record<string, unknown>>
   /** The editor's own rest after a key before it asks: 0 as in VS Code, 200 in Neovim 0.12. Milliseconds. */
   readonly clientDelayMs: number
   /** How many times faster than recorded; anything but 1 is for measuring the editor alone. */
   readonly speed: number
-  readonly random: () => number
+  /** Milliseconds from seeing ghost text to taking it, drawn anew for each. */
+  readonly reaction: () => number
 }
 
 /** An answer: `ms` from the key to it, `request` from the request to it. */
@@ -42,14 +40,14 @@ export interface Played {
 
 const afterwardsMs = 600 // what is in hand when the last key was pressed is waited for, and counted
 
+/** @param passes counted by the engine behind the editor's server. */
 export async function playLive(
-  rooms: OpenRooms,
+  editor: Pick<EditorSession, 'open' | 'change' | 'inline'>,
+  passes: Readonly<Passes>,
   recordings: readonly Recording[],
   options: LiveOptions,
   told: (keys: number) => void = () => {},
 ): Promise<Played> {
-  const editor = await openEditor(rooms, options.settings)
-  const passes = countPasses(rooms.engine)
   // The first document of all opens the session; that is not what is measured.
   await editor.open('plaintext', '')
   await editor.inline({ line: 0, character: 0 })
@@ -58,7 +56,7 @@ export async function playLive(
   for (const recording of recordings) await desk.play(recording, told)
   await pause(afterwardsMs / options.speed)
   const { user, system } = process.cpuUsage(before.cpu)
-  const played: Played = {
+  return {
     keys: desk.keys,
     recordedKeys: recordings.reduce((sum, { keys }) => sum + keys.length, 0),
     typed: desk.typed,
@@ -70,8 +68,6 @@ export async function playLive(
     processorMs: (user + system) / 1000,
     wallMs: performance.now() - before.at,
   }
-  await editor.close()
-  return played
 }
 
 /** Editor and person. */
@@ -82,7 +78,7 @@ class Desk {
   keys = 0
   typed = 0
 
-  private readonly editor: EditorSession
+  private readonly editor: Parameters<typeof playLive>[0]
   private readonly options: LiveOptions
   private buffer = new Buffer('')
   private offer: Offer | undefined
@@ -92,7 +88,7 @@ class Desk {
   private timer: NodeJS.Timeout | undefined
   private documents = 0
 
-  constructor(editor: EditorSession, options: LiveOptions) {
+  constructor(editor: Parameters<typeof playLive>[0], options: LiveOptions) {
     this.editor = editor
     this.options = options
   }
@@ -204,7 +200,7 @@ class Desk {
     const { current } = this.watch
     this.watch.answered(view, sight, now)
     if (this.watch.current !== current) {
-      this.reactionMs = drawReaction(this.options.random)
+      this.reactionMs = this.options.reaction()
       this.wake()
     }
   }

@@ -1,12 +1,15 @@
 /** The two typing benchmarks over files of three languages: answers one by one (`latency`), and a person at work (`live`). */
 import type { OpenRooms } from '../../../server/cli/openRooms.ts'
 import { rounded, seededRandom } from '../stats.ts'
+import { openEditor } from './editor.ts'
 import { latency, latencyFigures } from './latency.ts'
 import { type LiveOptions, playLive } from './live.ts'
 import { joined, liveFigures } from './liveFigures.ts'
+import { countPasses } from './passes.ts'
 import type { Source } from './recording.ts'
 import { type Recording, record } from './recording.ts'
 import { digestOf, drawSources, languages } from './sources.ts'
+import { drawReaction } from './timing.ts'
 
 export interface TypingOptions {
   readonly seed: number
@@ -49,19 +52,30 @@ const fast = 40
 export async function live(
   rooms: OpenRooms,
   recordings: readonly Recording[],
-  options: Pick<LiveOptions, 'settings' | 'clientDelayMs'> & { readonly seed: number },
+  options: {
+    readonly settings: Readonly<Record<string, unknown>>
+    readonly clientDelayMs: number
+    readonly seed: number
+  },
   told: (done: number, of: number) => void,
 ) {
   const total = recordings.reduce((sum, { keys }) => sum + keys.length, 0)
   const random = seededRandom(options.seed)
-  const off = { ...options.settings, inline: false }
-  const alone = await playLive(rooms, recordings, { settings: off, clientDelayMs: 0, speed: fast, random })
+  const reaction = () => drawReaction(random)
+  const passes = countPasses(rooms.engine)
+  const { settings, clientDelayMs } = options
+  const play = async (on: boolean, some: readonly Recording[], tell?: (keys: number) => void) => {
+    const editor = await openEditor(rooms, on ? settings : { ...settings, inline: false })
+    const live: LiveOptions = { clientDelayMs: on ? clientDelayMs : 0, speed: on ? 1 : fast, reaction }
+    const played = await playLive(editor, passes, some, live, tell)
+    await editor.close()
+    return played
+  }
+  const alone = await play(false, recordings)
   const runs = new Map<string, Awaited<ReturnType<typeof playLive>>[]>(languages.map((name) => [name, []]))
   let done = 0
   for (const recording of recordings) {
-    const played = await playLive(rooms, [recording], { ...options, speed: 1, random }, (keys) =>
-      told(done + keys, total),
-    )
+    const played = await play(true, [recording], (keys) => told(done + keys, total))
     done += recording.keys.length
     runs.get(recording.source.languageId)!.push(played)
   }
