@@ -29,8 +29,8 @@ const help = `npm run bench -- [options]
                         steps    a step by rows, against the weights alone and against no cache
   --folder DIR        types the Python, TypeScript and JavaScript files of DIR (default: this repository's)
   --languages LIST    of python,typescript,javascript
-  --files N           files of each language (default 2; more begin with the fewer)
-  --places N          places visited in each file (default 4)
+  --files N           files of each language (default 2)
+  --places N          places visited in each file (default 2)
   --seed N            of files, places, slips and intervals (default 7)
   --settings JSON     settings of the server in the live part (default {})
   --client-delay MS   the editor's rest after a key before it asks, in the live part (0; Neovim 0.12 has 200)
@@ -44,7 +44,7 @@ const { values } = parseArgs({
     folder: { type: 'string' },
     languages: { type: 'string', default: 'python,typescript,javascript' },
     files: { type: 'string', default: '2' },
-    places: { type: 'string', default: '4' },
+    places: { type: 'string', default: '2' },
     seed: { type: 'string', default: '7' },
     settings: { type: 'string', default: '{}' },
     'client-delay': { type: 'string', default: '0' },
@@ -91,7 +91,7 @@ const measures: Readonly<Record<Part, (rooms: OpenRooms) => Promise<object>>> = 
     const short = shortRecordings(drawSources(sources, 1, seed), seed)
     const canvases = { 8: { canvasSlots: 8 }, 16: { canvasSlots: 16 }, 24: { canvasSlots: 24 } }
     return {
-      file: await byFileLength(rooms, sources, 4 * files, seed),
+      file: await byFileLength(rooms, sources, 5 * files, seed),
       batch: await batch(rooms),
       canvas: await byOption(dir, short, canvases),
       threads: await byOption(dir, short, { 1: { threads: 1 }, 2: { threads: 2 } }),

@@ -12,7 +12,7 @@ import { type Place, record } from './recording.ts'
 const text = readFileSync(fileURLToPath(new URL('../files/graph.ts.txt', import.meta.url)), 'utf8')
 const source = { name: 'graph.ts', languageId: 'typescript', text }
 const recording = record(source, 4, seededRandom(5))
-const speed = 60
+const speed = 120
 
 /** Of a place, asked after so many requests before. */
 type Answers = (line: string, place: Place, request: number) => Reply
@@ -38,7 +38,7 @@ function server(answers: Answers): Pick<EditorSession, 'open' | 'change' | 'inli
 
 function play(answers: Answers): Promise<Played> {
   const passes = { steps: 0, stepRows: 0, encodedRows: 0 }
-  const options = { clientDelayMs: 0, speed, reaction: () => 4 }
+  const options = { clientDelayMs: 0, speed, reaction: () => 2 }
   return playLive(server(answers), passes, [recording], options)
 }
 

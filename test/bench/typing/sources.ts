@@ -47,10 +47,10 @@ export function allSources(root: string, folder?: string): Source[] {
     .filter(({ text }) => text.split('\n').length >= leastLines)
 }
 
-/** As many of each language, drawn by a seed, one language after the other. */
+/** As many of each language, drawn by a seed, in turn; more of them begin with the fewer. */
 export function drawSources(all: readonly Source[], perLanguage: number, seed: number): Source[] {
-  const random = seededRandom(seed)
   const drawn = languages.map((languageId) => {
+    const random = seededRandom(seed)
     const own = all.filter((source) => source.languageId === languageId)
     return Array.from({ length: Math.min(perLanguage, own.length) }, () =>
       own.splice(Math.floor(random() * own.length), 1),
