@@ -90,12 +90,16 @@ const measures: Readonly<Record<Part, (rooms: OpenRooms) => Promise<object>>> = 
   async scaling(rooms) {
     const short = shortRecordings(drawSources(sources, 1, seed), seed)
     const canvases = { 8: { canvasSlots: 8 }, 16: { canvasSlots: 16 }, 24: { canvasSlots: 24 } }
-    return {
-      file: await byFileLength(rooms, sources, 5 * files, seed),
-      batch: await batch(rooms),
-      canvas: await byOption(dir, short, canvases),
-      threads: await byOption(dir, short, { 1: { threads: 1 }, 2: { threads: 2 } }),
+    const scaling: Record<string, object> = {}
+    const measured = (name: string, figures: object) => {
+      scaling[name] = figures
+      process.stderr.write(`scaling: ${name} ${JSON.stringify(figures)}\n`)
     }
+    measured('batch', await batch(rooms))
+    measured('file', await byFileLength(rooms, sources, 5 * files, seed))
+    measured('canvas', await byOption(dir, short, canvases))
+    measured('threads', await byOption(dir, short, { 1: { threads: 1 }, 2: { threads: 2 } }))
+    return scaling
   },
   async steps(rooms) {
     const text = readFileSync(`${root}test/bench/files/graph.ts.txt`, 'utf8')

@@ -66,7 +66,7 @@ export async function byOption(
 
 /** One place in each of a few files: short enough for every option. */
 export function shortRecordings(sources: readonly Source[], seed: number): Recording[] {
-  return sources.map((source, i) => record(source, 2, seededRandom(seed + i)))
+  return sources.map((source, i) => record(source, 1, seededRandom(seed + i)))
 }
 
 function figuresOf(strokes: readonly Stroke[]) {
