@@ -66,6 +66,7 @@ const [files, places, seed, clientDelayMs, examples] = [
   whole('client-delay', 0),
   whole('examples', 0),
 ]
+const settings = readJson(values.settings)
 // Runs from the build folder.
 const root = fileURLToPath(new URL('../', import.meta.url))
 const languages = values.languages.split(',')
@@ -77,7 +78,6 @@ const dir = await resolveModel()
 const measures: Readonly<Record<Part, (rooms: OpenRooms) => Promise<object>>> = {
   typing: (rooms) => typing(rooms, recordings, progress('typing')),
   async live(rooms) {
-    const settings = JSON.parse(values.settings) as Record<string, unknown>
     const { figures, ghosts, flickers } = await live(
       rooms,
       recordings,
@@ -146,6 +146,15 @@ function whole(name: 'files' | 'places' | 'seed' | 'client-delay' | 'examples', 
   const value = Number(values[name])
   if (!Number.isInteger(value) || value < least) fail(`--${name} ${values[name]}: wanted a whole number from ${least}`)
   return value
+}
+
+function readJson(text: string): Record<string, unknown> {
+  try {
+    return JSON.parse(text) as Record<string, unknown>
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    fail(`--settings ${text}: ${error.message}; wanted something like {"debounceMs":150}`)
+  }
 }
 
 function fail(message: string): never {
