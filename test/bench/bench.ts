@@ -30,7 +30,7 @@ const help = `npm run bench -- [options]
   --folder DIR        types the Python, TypeScript and JavaScript files of DIR (default: this repository's)
   --languages LIST    of python,typescript,javascript
   --files N           files of each language (default 2)
-  --places N          places visited in each file (default 2)
+  --characters N      typed in each file at least, pasted ones aside (default 120)
   --seed N            of files, places, slips and intervals (default 7)
   --settings JSON     settings of the server in the live part (default {})
   --client-delay MS   the editor's rest after a key before it asks, in the live part (0; Neovim 0.12 has 200)
@@ -44,7 +44,7 @@ const { values } = parseArgs({
     folder: { type: 'string' },
     languages: { type: 'string', default: 'python,typescript,javascript' },
     files: { type: 'string', default: '2' },
-    places: { type: 'string', default: '2' },
+    characters: { type: 'string', default: '120' },
     seed: { type: 'string', default: '7' },
     settings: { type: 'string', default: '{}' },
     'client-delay': { type: 'string', default: '0' },
@@ -59,9 +59,9 @@ if (values.help) {
 }
 const wanted = new Set(values.only.split(','))
 for (const part of wanted) if (!parts.includes(part as Part)) fail(`--only ${part}: there are ${parts.join(', ')}`)
-const [files, places, seed, clientDelayMs, examples] = [
+const [files, characters, seed, clientDelayMs, examples] = [
   whole('files', 1),
-  whole('places', 1),
+  whole('characters', 1),
   whole('seed', 0),
   whole('client-delay', 0),
   whole('examples', 0),
@@ -72,7 +72,7 @@ const root = fileURLToPath(new URL('../', import.meta.url))
 const languages = values.languages.split(',')
 const sources = allSources(root, values.folder).filter(({ languageId }) => languages.includes(languageId))
 if (sources.length === 0) fail(`no file of ${values.languages} with enough lines in ${values.folder ?? root}`)
-const recordings = recordingsOf(sources, { seed, files, places })
+const recordings = recordingsOf(sources, { seed, files, characters })
 
 const dir = await resolveModel()
 const measures: Readonly<Record<Part, (rooms: OpenRooms) => Promise<object>>> = {
@@ -142,7 +142,7 @@ function showExamples(ghosts: readonly Sight[], flickers: readonly Flicker[], co
     process.stderr.write(`flicker  ${quoted(line)} ${quoted(from)} → ${quoted(to)}, wanted ${quoted(wanted)}\n`)
 }
 
-function whole(name: 'files' | 'places' | 'seed' | 'client-delay' | 'examples', least: number): number {
+function whole(name: 'files' | 'characters' | 'seed' | 'client-delay' | 'examples', least: number): number {
   const value = Number(values[name])
   if (!Number.isInteger(value) || value < least) fail(`--${name} ${values[name]}: wanted a whole number from ${least}`)
   return value

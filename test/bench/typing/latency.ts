@@ -63,10 +63,10 @@ export function latencyFigures(strokes: readonly Stroke[], tokensOf: (text: stri
   const fills = withModel.map(({ filled }) => filled!)
   const whole = withModel.filter(({ filled }) => filled!.finish === 'ended')
   const kept = typed.filter(({ filled }) => !filled)
-  const first = (kind: KeyKind) => ({
-    ...times(strokes.filter((stroke) => stroke.kind === kind && stroke.filled && stroke.shown)),
-    shown_nothing: strokes.filter((stroke) => stroke.kind === kind && stroke.filled && !stroke.shown).length,
-  })
+  const first = (...kinds: KeyKind[]) => {
+    const those = strokes.filter(({ kind, filled }) => filled && kinds.includes(kind))
+    return { ghost: times(those.filter(({ shown }) => shown)), any_answer: times(those) }
+  }
   const middleOf = (figure: (filled: Filled) => number) => rounded(median(fills.map(figure)))
   return {
     keystroke_to_ghost: times(withModel),
@@ -74,10 +74,11 @@ export function latencyFigures(strokes: readonly Stroke[], tokensOf: (text: stri
     given_up: times(asked.filter(({ shown }) => !shown)),
     type_through: times(kept.filter(({ shown }) => shown)),
     kept_nothing: kept.filter(({ shown }) => !shown).length,
-    first_after: { open: first('open'), jump: first('jump'), paste: first('paste'), undo: first('undo') },
-    first_after_all: times(
-      strokes.filter(({ kind, filled, shown }) => (kind === 'open' || kind === 'jump') && filled && shown),
-    ),
+    first_after: {
+      open_or_jump: first('open', 'jump'),
+      paste: first('paste'),
+      undo: first('undo'),
+    },
     of_a_ghost_p50: {
       tokens: middleOf(({ tokens }) => tokens),
       tokens_shown: middleOf((filled) => (filled.kind === 'completion' ? tokensOf(filled.edit.text) : 0)),

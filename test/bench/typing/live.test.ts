@@ -11,7 +11,7 @@ import { type Place, record } from './recording.ts'
 
 const text = readFileSync(fileURLToPath(new URL('../files/graph.ts.txt', import.meta.url)), 'utf8')
 const source = { name: 'graph.ts', languageId: 'typescript', text }
-const recording = record(source, 4, seededRandom(5))
+const recording = record(source, 200, seededRandom(5))
 const speed = 120
 
 /** Of a place, asked after so many requests before. */

@@ -6,6 +6,14 @@ import type { Answered, Played } from './live.ts'
 /** An answer in less needs no pass (one takes more than 20 ms): it was kept, or typed into. */
 const withoutModelMs = 10
 
+/** Characters of ghost text when it appeared. */
+const lengths = [
+  ['1 to 2', 1, 2],
+  ['3 to 5', 3, 5],
+  ['6 to 11', 6, 11],
+  ['12 or more', 12, Number.POSITIVE_INFINITY],
+] as const
+
 /** @param alone the same recordings with completions off: what the editor itself takes of the processor. */
 export function liveFigures(played: Played, alone: Pick<Played, 'processorMs' | 'typed'>) {
   const { keys, recordedKeys, typed, taken, ghosts, flickers, answers, passes, processorMs, wallMs } = played
@@ -31,6 +39,12 @@ export function liveFigures(played: Played, alone: Pick<Played, 'processorMs' | 
     ghosts_right_percent: share(right, ghosts.length),
     of_these_to_the_line_end: ghosts.filter(({ verdict }) => verdict === 'whole').length,
     wrong_with_three_right_characters: wrong.filter(({ text, wanted }) => agreement(text, wanted) >= 3).length,
+    ghosts_by_characters_shown: Object.fromEntries(
+      lengths.map(([name, least, most]) => {
+        const those = ghosts.filter(({ text }) => text.length >= least && text.length <= most)
+        return [name, { ghosts: those.length, right: those.filter(({ verdict }) => verdict !== 'wrong').length }]
+      }),
+    ),
     requests: {
       ghost_by_model: count('offer', false),
       ghost_by_type_through: count('offer', true),

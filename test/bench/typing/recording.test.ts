@@ -11,7 +11,7 @@ const source: Source = {
   text: readFileSync(fileURLToPath(new URL('../files/graph.ts.txt', import.meta.url)), 'utf8'),
 }
 const seeds = [1, 2, 3, 4, 5, 6, 7, 8]
-const recordings = seeds.map((seed) => record(source, 6, seededRandom(seed)))
+const recordings = seeds.map((seed) => record(source, 300, seededRandom(seed)))
 
 function played(start: string, keys: readonly Key[]): Buffer {
   const buffer = new Buffer(start)
@@ -27,7 +27,7 @@ test('playing a recording restores the file', () => {
 })
 
 test('the same seed gives the same recording, another seed another one', () => {
-  expect(record(source, 6, seededRandom(1))).toEqual(recordings[0])
+  expect(record(source, 300, seededRandom(1))).toEqual(recordings[0])
   expect(recordings[1]!.keys).not.toEqual(recordings[0]!.keys)
 })
 
@@ -64,9 +64,17 @@ function slipStands(keys: readonly Key[], key: Key): boolean {
   return key.kind === 'backspace' && keys[keys.indexOf(key) + 1]?.kind === 'backspace'
 }
 
-test('a file too short for so many places has fewer', () => {
+test('as many characters are typed as were asked for, or one place more', () => {
+  for (const { keys } of recordings) {
+    const typed = keys.filter(({ kind }) => kind === 'character' || kind === 'break').length
+    expect(typed).toBeGreaterThan(250) // a line break brings its indentation with one key
+    expect(typed).toBeLessThan(300 + 3 * 110)
+  }
+})
+
+test('a file too short for that has fewer', () => {
   const small = { ...source, text: source.text.split('\n').slice(0, 40).join('\n') }
-  const { keys } = record(small, 50, seededRandom(1))
+  const { keys } = record(small, 5000, seededRandom(1))
   const visits = keys.filter(({ kind }) => kind === 'open' || kind === 'jump').length
   expect(visits).toBeGreaterThan(1)
   expect(visits).toBeLessThan(10)

@@ -51,11 +51,11 @@ interface Gap {
 }
 
 /**
- * @param places how many to visit, fewer where the file has no room.
+ * @param characters to be typed at least, pasted ones aside; fewer where the file has no room for more places.
  * @param random seeded, in [0, 1).
  */
-export function record(source: Source, places: number, random: () => number): Recording {
-  const gaps = drawGaps(source.text, places, random)
+export function record(source: Source, characters: number, random: () => number): Recording {
+  const gaps = drawGaps(source.text, characters, random)
   let start = ''
   let at = 0
   for (const { from, to } of gaps) {
@@ -87,19 +87,21 @@ function documentAt(text: string, gaps: readonly Gap[], filled: readonly Gap[]):
 }
 
 /** Sorted, apart from each other, none at the file's very beginning. */
-function drawGaps(text: string, places: number, random: () => number): Gap[] {
+function drawGaps(text: string, characters: number, random: () => number): Gap[] {
   const lines = text.split('\n')
   const starts = [0]
   for (const line of lines) starts.push(starts.at(-1)! + line.length + 1)
   const taken: number[] = []
   const gaps: Gap[] = []
-  for (let tries = 0; gaps.length < places && tries < 60 * places; tries++) {
+  let typed = 0
+  for (let tries = 0; typed < characters && tries < 1000; tries++) {
     const line = 1 + Math.floor(random() * (lines.length - 2))
     if (taken.some((other) => Math.abs(other - line) < apartLines)) continue
     const gap = drawGap(lines, starts, line, random)
     if (!gap) continue
     taken.push(line)
     gaps.push(gap)
+    typed += gap.to - gap.from - gap.pasted
   }
   return gaps.sort((a, b) => a.from - b.from)
 }

@@ -64,9 +64,9 @@ export async function byOption(
   return figures
 }
 
-/** One place in each of a few files: short enough for every option. */
+/** A few keys in each file: short enough for every option. */
 export function shortRecordings(sources: readonly Source[], seed: number): Recording[] {
-  return sources.map((source, i) => record(source, 1, seededRandom(seed + i)))
+  return sources.map((source, i) => record(source, 60, seededRandom(seed + i)))
 }
 
 function figuresOf(strokes: readonly Stroke[]) {

@@ -14,11 +14,11 @@ import { drawReaction } from './timing.ts'
 export interface TypingOptions {
   readonly seed: number
   readonly files: number // of each language
-  readonly places: number // in each file
+  readonly characters: number // typed in each file, at least
 }
 
-export function recordingsOf(all: readonly Source[], { seed, files, places }: TypingOptions): Recording[] {
-  return drawSources(all, files, seed).map((source, i) => record(source, places, seededRandom(seed + i)))
+export function recordingsOf(all: readonly Source[], { seed, files, characters }: TypingOptions): Recording[] {
+  return drawSources(all, files, seed).map((source, i) => record(source, characters, seededRandom(seed + i)))
 }
 
 export async function typing(
