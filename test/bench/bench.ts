@@ -95,8 +95,8 @@ const measures: Readonly<Record<Part, (rooms: OpenRooms) => Promise<object>>> = 
       scaling[name] = figures
       process.stderr.write(`scaling: ${name} ${JSON.stringify(figures)}\n`)
     }
-    measured('batch', await batch(rooms))
     measured('file', await byFileLength(rooms, sources, 5 * files, seed))
+    measured('batch', await batch(rooms))
     measured('canvas', await byOption(dir, short, canvases))
     measured('threads', await byOption(dir, short, { 1: { threads: 1 }, 2: { threads: 2 } }))
     return scaling
