@@ -14,18 +14,21 @@ import { rounded } from './stats.ts'
 import { stepCost } from './stepCost.ts'
 import { table } from './table.ts'
 import type { Flicker, Sight } from './typing/ghost.ts'
+import type { Recording } from './typing/recording.ts'
 import { byFileLength, byOption, shortRecordings } from './typing/scaling.ts'
 import { allSources, drawSources } from './typing/sources.ts'
 import { live, recordingsOf, typing } from './typing/typing.ts'
 
-const parts = ['typing', 'live', 'scaling', 'steps'] as const
+const parts = ['typing', 'live', 'length', 'canvas', 'threads', 'batch', 'steps'] as const
 type Part = (typeof parts)[number]
+const scaling: readonly Part[] = ['length', 'canvas', 'threads', 'batch']
 
 const help = `npm run bench -- [options]
-  --only PARTS        of ${parts.join(',')}; default all:
+  --only PARTS        of ${parts.join(',')}, or scaling; default all:
                         typing   key to answer, waiting for each (three languages, jumps, pastes, undo)
                         live     a person at work in real time: keystrokes saved, wrong ghosts, flickers, processor
-                        scaling  by file length, canvas, threads, jobs in a step
+                        scaling  ${scaling.join(',')}: a keystroke by lines of the file, slots of the canvas and threads;
+                                 several jobs in one step
                         steps    a step by rows, against the weights alone and against no cache
   --folder DIR        types the Python, TypeScript and JavaScript files of DIR (default: this repository's)
   --languages LIST    of python,typescript,javascript
@@ -57,8 +60,9 @@ if (values.help) {
   process.stdout.write(help)
   process.exit(0)
 }
-const wanted = new Set(values.only.split(','))
-for (const part of wanted) if (!parts.includes(part as Part)) fail(`--only ${part}: there are ${parts.join(', ')}`)
+const wanted = new Set(values.only.split(',').flatMap((part) => (part === 'scaling' ? scaling : [part])))
+for (const part of wanted)
+  if (!parts.includes(part as Part)) fail(`--only ${part}: there are ${parts.join(', ')}, and scaling`)
 const [files, characters, seed, clientDelayMs, examples] = [
   whole('files', 1),
   whole('characters', 1),
@@ -87,20 +91,10 @@ const measures: Readonly<Record<Part, (rooms: OpenRooms) => Promise<object>>> = 
     showExamples(ghosts, flickers, examples)
     return figures
   },
-  async scaling(rooms) {
-    const short = shortRecordings(drawSources(sources, 1, seed), seed)
-    const canvases = { 8: { canvasSlots: 8 }, 16: { canvasSlots: 16 }, 24: { canvasSlots: 24 } }
-    const scaling: Record<string, object> = {}
-    const measured = (name: string, figures: object) => {
-      scaling[name] = figures
-      process.stderr.write(`scaling: ${name} ${JSON.stringify(figures)}\n`)
-    }
-    measured('file', await byFileLength(rooms, sources, 5 * files, seed))
-    measured('batch', await batch(rooms))
-    measured('canvas', await byOption(dir, short, canvases))
-    measured('threads', await byOption(dir, short, { 1: { threads: 1 }, 2: { threads: 2 } }))
-    return scaling
-  },
+  length: (rooms) => byFileLength(rooms, sources, 4 * files, seed, progress('length')),
+  canvas: () => byOption(dir, short(), { 8: { canvasSlots: 8 }, 16: { canvasSlots: 16 }, 24: { canvasSlots: 24 } }),
+  threads: () => byOption(dir, short(), { 1: { threads: 1 }, 2: { threads: 2 } }),
+  batch,
   async steps(rooms) {
     const text = readFileSync(`${root}test/bench/files/graph.ts.txt`, 'utf8')
     const offsets = [...text.matchAll(/ = g\.op\('/g)]
@@ -118,10 +112,22 @@ const figures: Record<string, object | string> = {
   machine: `${cpus()[0]?.model.trim()}, ${availableParallelism()} threads, node ${process.version}`,
   model: `${rooms.model.name}, canvas of ${rooms.model.canvasSlots}`,
 }
-for (const part of parts) if (wanted.has(part)) figures[part] = await measures[part](rooms)
+for (const part of parts) {
+  if (!wanted.has(part)) continue
+  if (part === 'live') process.stderr.write(`live: takes about ${Math.ceil(secondsOf(recordings))} s\n`)
+  figures[part] = await measures[part](rooms)
+}
 await rooms.close()
 figures.memory = { rss_mb: rounded(process.memoryUsage.rss() / 1e6, 0) }
 process.stdout.write(values.json ? `${JSON.stringify(figures)}\n` : table(figures))
+
+function secondsOf(recordings: readonly Recording[]): number {
+  return recordings.reduce((sum, { keys }) => sum + keys.reduce((ms, { waitMs }) => ms + waitMs, 0), 0) / 1000
+}
+
+function short() {
+  return shortRecordings(drawSources(sources, 1, seed), seed)
+}
 
 function progress(part: string): (done: number, of: number) => void {
   let told = 0

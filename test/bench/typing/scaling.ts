@@ -7,14 +7,20 @@ import { latency, patient, type Stroke, stroke, times } from './latency.ts'
 import { type Key, placeOf, type Recording, record, type Source } from './recording.ts'
 
 export const fileLengths = [100, 1000, 10_000] as const
-const keysAtAPlace = 14
+const keysAtAPlace = 10
 const coreLines = 90 // around the place, the same in files of every length: more than a model reads
 
 /**
  * Files of 100, 1,000 and 10,000 lines, typed into in turn so that a machine that slows down slows all of them. The key
  * that opens the file does not count; what was read for one file is forgotten before the next.
  */
-export async function byFileLength(rooms: OpenRooms, all: readonly Source[], places: number, seed: number) {
+export async function byFileLength(
+  rooms: OpenRooms,
+  all: readonly Source[],
+  places: number,
+  seed: number,
+  told: (keys: number, of: number) => void = () => {},
+) {
   const sources = all.filter(({ text }) => text.split('\n').length >= coreLines)
   const filler = sources.flatMap(({ text }) => text.split('\n'))
   const random = seededRandom(seed)
@@ -34,6 +40,7 @@ export async function byFileLength(rooms: OpenRooms, all: readonly Source[], pla
       const keys = core.typed.map((insert): Key => ({ kind: 'character', waitMs: 0, remove: 0, insert, todo: '' }))
       await stroke(editor, buffer, source.languageId, { ...keys[0]!, kind: 'open', place, insert: '' })
       for (const key of keys) strokes.get(length)!.push(await stroke(editor, buffer, source.languageId, key))
+      told([...strokes.values()].flat().length, places * fileLengths.length * keysAtAPlace)
     }
   }
   await editor.close()
