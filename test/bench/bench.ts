@@ -60,7 +60,9 @@ if (values.help) {
   process.stdout.write(help)
   process.exit(0)
 }
-const wanted = new Set(values.only.split(',').flatMap((part) => (part === 'scaling' ? scaling : [part])))
+const wanted = new Set<string>(
+  values.only.split(',').flatMap((part): readonly string[] => (part === 'scaling' ? scaling : [part])),
+)
 for (const part of wanted)
   if (!parts.includes(part as Part)) fail(`--only ${part}: there are ${parts.join(', ')}, and scaling`)
 const [files, characters, seed, clientDelayMs, examples] = [
