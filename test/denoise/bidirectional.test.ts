@@ -11,7 +11,7 @@ import { run } from '../../server/cli/run.ts'
 import { planGap } from '../../server/infill/plan.ts'
 import { openBundle } from '../../server/model/openBundle.ts'
 import { askedFor, fillGap } from '../../server/session/fillGap.ts'
-import { openEditor } from '../bench/editor.ts'
+import { openEditor } from '../bench/typing/editor.ts'
 import { fillLively, livelyBundle, livelyParts, maxTokens, places, text } from './livelyBundle.ts'
 import { fillPlainly } from './referenceLoop.ts'
 
@@ -159,11 +159,11 @@ describe('the whole way', () => {
   test.each(modes)('the language server: %s', async (lengthMode) => {
     const rooms = await openShift(1)
     Object.assign(rooms.model, livelyParts, { lengthMode })
-    const editor = await openEditor(rooms)
-    await editor.open(text)
-    await editor.inline(6, 14)
-    await editor.type(6, 14, 'x')
-    await editor.inline(6, 15)
+    const editor = await openEditor(rooms, { debounceMs: 0, inlineBudgetMs: 60_000, maxTokens: 24 })
+    await editor.open('typescript', text)
+    await editor.inline({ line: 6, character: 14 })
+    await editor.change({ start: { line: 6, character: 14 }, end: { line: 6, character: 14 }, text: 'x' })
+    await editor.inline({ line: 6, character: 15 })
     const typed = text.replace('return self', 'returnx self')
     const request = { scope: 'line', maxTokens: 24, certainty: askedFor } as const
     const wanted = [
