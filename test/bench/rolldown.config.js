@@ -5,6 +5,7 @@ export default defineConfig({
     bench: 'test/bench/bench.ts',
     exactLines: 'test/bench/exactLines.ts',
     fullSize: 'test/bench/fullSize.ts',
+    gate: 'test/bench/gate.ts',
     benchProviders: 'test/bench/providers.ts',
   },
   platform: 'node',
