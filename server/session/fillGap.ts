@@ -6,6 +6,7 @@ import type { Denoised, DenoiseRequest, Denoiser } from '../denoise/denoiser.ts'
 import type { Finish, Progress } from '../denoise/hole.ts'
 import { finish } from '../infill/finish.ts'
 import { heldBackClamp, lineBreakOf, type Plan, planGap, type Scope } from '../infill/plan.ts'
+import { exactness, leastProduct } from './gate.ts'
 import { lengthOf, type SessionModel, scheduleOf } from './sessionModel.ts'
 
 export interface GapRequest {
@@ -17,19 +18,22 @@ export interface GapRequest {
   readonly certainty: Certainty
 }
 
-/** How sure the model must be: products of the probabilities its tokens had when they were committed. */
+/** How sure the model must be. */
 export interface Certainty {
-  /** Below this the work stops. */
+  /** The work stops where the product of the probabilities that its tokens had when committed falls below this. */
   readonly giveUp: number
-  /** What is shown of work that stopped: the longest beginning of at least this. */
+  /** What is shown: the whole where it is exactly right with this probability, else the longest beginning of such a product. */
   readonly show: number
 }
 
 /**
- * For what nobody asked for. Of 318 lines cut at any character 57 of 96 whose product was at least 0.2 were exactly right,
- * 7 of 74 from 0.02 to 0.2, none of 148 below; beginnings are right about as often as their product says (CHANGELOG).
+ * For what nobody asked for. The work stops where nothing more of it could be shown; what could be is then known.
+ *
+ * @param showAbove probability.
  */
-export const unasked: Certainty = { giveUp: 0.15, show: 0.3 }
+export function unasked(showAbove: number): Certainty {
+  return { giveUp: Math.min(showAbove, leastProduct(showAbove)), show: showAbove }
+}
 
 /** For what was asked for by hand: whatever the model has to say. */
 export const askedFor: Certainty = { giveUp: 0, show: 0 }
@@ -49,6 +53,8 @@ export type Filled = (
   readonly probabilities: readonly number[] // of its tokens, as they were committed
   readonly ids: readonly number[]
   readonly finish: Finish
+  /** The model might have more to say than is shown, if it were asked by hand. */
+  readonly withheld: boolean
   readonly tokens: number // of the middle as the model gave it
   readonly steps: number
   readonly rows: number // computed over all steps
@@ -96,12 +102,14 @@ export async function fillGap(
     for (const lease of leases) lease.end()
   }
   const middle = denoised.middles[0]!
-  const edit = editAt(middle, middle.finish === 'ended')
+  const whole = middle.finish === 'ended' && exactness({ end: 1, ...middle }) >= request.certainty.show
+  const edit = editAt(middle, whole)
   return {
     ...(typeof edit === 'string' ? { kind: 'nothing', reason: reasonOf(edit, middle) } : { kind: 'completion', edit }),
     probabilities: middle.probabilities,
     ids: middle.ids,
     finish: middle.finish,
+    withheld: middle.finish === 'unsure' || (middle.finish === 'ended' && !whole),
     tokens: middle.ids.length,
     steps: denoised.steps,
     rows: denoised.rows,

@@ -14,13 +14,14 @@ import { windowSize } from '../infill/plan.ts'
 import { askedFor, type Filled, fillGap, type Rooms, unasked } from './fillGap.ts'
 import type { Answer, InfillRequest, Session } from './session.ts'
 
-/** All in milliseconds, from the arrival of a request. */
+/** Times in milliseconds, from the arrival of a request. */
 export interface SessionSettings {
   readonly completionBudgetMs: number
   readonly inlineBudgetMs: number
   readonly invokedBudgetMs: number
   readonly debounceMs: number
   readonly maxTokens: number
+  readonly showAbove: number // probability that what nobody asked for is right
 }
 
 export interface LiveSessionOptions {
@@ -103,10 +104,10 @@ export class LiveSession implements Session {
 
   private async answer(request: InfillRequest, signal: AbortSignal): Promise<Answer> {
     const { clock, settings } = this.options
-    const { completionBudgetMs, inlineBudgetMs, invokedBudgetMs, maxTokens } = settings()
+    const { completionBudgetMs, inlineBudgetMs, invokedBudgetMs } = settings()
     const virtual = withSelection(request)
     const { offset } = virtual
-    const place = placeOf(request.snapshot.uri, virtual, maxTokens)
+    const place = placeOf(request.snapshot.uri, virtual, settings())
     const found = this.completions.get(place)
     if (found && serves(found, request.invoked)) return answerOf(found.kept, offset, request)
     const budget = request.invoked ? invokedBudgetMs : request.method === 'inline' ? inlineBudgetMs : completionBudgetMs
@@ -167,13 +168,14 @@ export class LiveSession implements Session {
   private begin(place: Place, { text, offset }: Virtual, { invoked, snapshot }: InfillRequest): Job {
     this.jobs.get(place.uri)?.controller.abort(new Aborted('superseded'))
     const controller = new AbortController()
+    const { maxTokens, showAbove } = this.options.settings()
     const gap = {
       text,
       offset,
       languageId: snapshot.languageId,
       scope: 'line' as const,
-      maxTokens: this.options.settings().maxTokens,
-      certainty: invoked ? askedFor : unasked,
+      maxTokens,
+      certainty: invoked ? askedFor : unasked(showAbove),
     }
     const result = fillGap(this.rooms, gap, controller.signal, (edit) => {
       job.shown = edit
@@ -222,9 +224,10 @@ function withSelection({ snapshot, offset, selected }: InfillRequest): Virtual {
 }
 
 /** All that the answer depends on. */
-function placeOf(uri: string, { text, offset }: Virtual, maxTokens: number): Place {
+function placeOf(uri: string, { text, offset }: Virtual, { maxTokens, showAbove }: SessionSettings): Place {
   const { start, end } = contextWindow(text, offset, windowSize)
-  return { uri, scope: `line of ${maxTokens}`, before: text.slice(start, offset), after: text.slice(offset, end) }
+  const scope = `line of ${maxTokens} above ${showAbove}`
+  return { uri, scope, before: text.slice(start, offset), after: text.slice(offset, end) }
 }
 
 /** Whether what is kept answers a request, or the model must be asked. */
@@ -242,7 +245,7 @@ function keptEdit({ span, text }: TextEdit, offset: number, kind: KeptCompletion
 }
 
 function keptOf(filled: Filled, offset: number): KeptCompletion {
-  const kind = filled.finish === 'unsure' ? 'unsure' : 'whole'
+  const kind = filled.withheld ? 'unsure' : 'whole'
   if (filled.kind === 'completion') return keptEdit(filled.edit, offset, kind)
   return { text: '', replaceAfter: 0, reason: filled.reason, kind }
 }

@@ -15,6 +15,7 @@ const settings: SessionSettings = {
   invokedBudgetMs: 5000,
   debounceMs: 0,
   maxTokens: 32,
+  showAbove: 0.3,
 }
 
 /** A session whose model knows `document`; `sure` is how sure it is of each token. */
@@ -105,6 +106,25 @@ describe('answers', () => {
     const { ask } = sessionThatKnows('print(value)', {}, 0.25)
     expect(await ask('print(║')).toMatchObject({ kind: 'nothing' })
     expect(await ask('print(║', { invoked: true })).toEqual(completion('value)', 6))
+  })
+
+  test('of a line that is not sure enough its sure beginning; the rest by hand', async () => {
+    const { session, ask, engine } = sessionThatKnows('f(one, two)', { showAbove: 0.8 })
+    engine.script = knows([byteIds.documentStart, ...bytesOf('f(one, two)')], (position) => (position < 8 ? 0.99 : 0.6))
+    expect(await ask('f(║')).toMatchObject({ edit: { text: 'one,' } })
+    const steps = engine.steps.length
+    expect(await ask('f(║'), 'again').toMatchObject({ edit: { text: 'one,' } })
+    expect(engine.steps).toHaveLength(steps)
+    expect(await ask('f(║', { invoked: true })).toMatchObject({ edit: { text: 'one, two)' } })
+    await session.close()
+  })
+
+  test('anything at all where the setting says so, from then on', async () => {
+    const changed = { showAbove: 0.3 }
+    const { ask } = sessionThatKnows('print(value)', changed, 0.25)
+    expect(await ask('print(║')).toMatchObject({ kind: 'nothing' })
+    changed.showAbove = 0
+    expect(await ask('print(║')).toEqual(completion('value)', 6))
   })
 
   test('with the chosen item of the menu as its beginning', async () => {
