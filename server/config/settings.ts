@@ -18,8 +18,8 @@ export const settingsSchema = z.object({
     .number()
     .min(0)
     .max(1)
-    .default(0.3)
-    .describe('What nobody asked for is shown if it is right with at least this probability; 0: everything.'),
+    .default(0.5)
+    .describe('What nobody asked for is shown as far as it is right with at least this probability; 0: all of it.'),
   completionBudgetMs: milliseconds(10_000)
     .default(80)
     .describe('When a request for the menu is answered at the latest.'),

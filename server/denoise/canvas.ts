@@ -2,8 +2,6 @@
 
 export class Canvas {
   readonly slots: number[]
-  /** What the model gave the end behind the last token, once there is one. */
-  endProbability: number | undefined
   private readonly probabilities: number[]
   private readonly maskId: number
 

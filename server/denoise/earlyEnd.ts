@@ -60,7 +60,7 @@ export class EarlyEndFilling implements Filling {
       if (picks.length === 0) return 'stuck'
       for (const { slot, id, probability } of picks) {
         if (slot >= this.edge) break
-        if (id === 'end') this.endAt(slot, probability)
+        if (id === 'end') this.endAt(slot)
         else this.canvas.commit(slot, id, probability)
       }
     }
@@ -78,14 +78,13 @@ export class EarlyEndFilling implements Filling {
     for (const [row, slot] of [...this.asked.slots.entries()].reverse()) {
       const guess = guesses[row]
       const next = slot === this.edge - 1 && (known || row > 0)
-      if (next && guess?.id === 'end' && (allEnd || guess.probability >= sure)) this.endAt(slot, guess.probability)
+      if (next && guess?.id === 'end' && (allEnd || guess.probability >= sure)) this.endAt(slot)
     }
     return { ...prediction, setLogProbs: prediction.setLogProbs.map(() => Number.NEGATIVE_INFINITY) }
   }
 
   /** All that is right of it is closed. */
-  private endAt(slot: number, probability: number): void {
-    this.canvas.endProbability = probability
+  private endAt(slot: number): void {
     this.edge = slot
     for (let right = slot; right < this.canvas.slots.length; right++) this.canvas.commit(right, this.endId, 1)
   }

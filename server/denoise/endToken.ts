@@ -40,10 +40,7 @@ export class EndTokenFilling implements Filling {
 export function commitUpToEnd(canvas: Canvas, picks: readonly Pick[]): Outcome {
   if (picks.length === 0) return 'stuck'
   for (const { slot, id, probability } of picks) {
-    if (id === 'end') {
-      canvas.endProbability = probability
-      return 'ended'
-    }
+    if (id === 'end') return 'ended'
     canvas.commit(slot, id, probability)
   }
   return canvas.isFilled() ? 'filled' : 'open'

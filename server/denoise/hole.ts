@@ -18,8 +18,6 @@ export interface Progress {
   readonly ids: TokenIds
   /** What the model gave each of them when it was committed. */
   readonly probabilities: readonly number[]
-  /** What it gave the end behind them; none without an end that it committed. */
-  readonly end?: number
 }
 
 /** 'length': `maxTokens` were filled without an end; 'unsure': the floor was reached; 'stuck': nothing fits the clamp. */
@@ -84,9 +82,7 @@ export class OpenHole {
   progress(): Progress {
     const { canvas } = this.filling
     const { maxTokens } = this.hole
-    const { endProbability: end } = canvas
     return {
-      ...(this.finish === 'ended' && end !== undefined ? { end } : {}),
       ids: [...this.done, ...canvas.leadingRun()].slice(0, maxTokens),
       probabilities: [...this.doneProbabilities, ...canvas.leadingProbabilities()].slice(0, maxTokens),
     }

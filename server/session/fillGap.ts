@@ -6,7 +6,7 @@ import type { Denoised, DenoiseRequest, Denoiser } from '../denoise/denoiser.ts'
 import type { Finish, Progress } from '../denoise/hole.ts'
 import { finish } from '../infill/finish.ts'
 import { heldBackClamp, lineBreakOf, type Plan, planGap, type Scope } from '../infill/plan.ts'
-import { exactness, leastProduct } from './gate.ts'
+import { sureRun } from './gate.ts'
 import { lengthOf, type SessionModel, scheduleOf } from './sessionModel.ts'
 
 export interface GapRequest {
@@ -18,21 +18,21 @@ export interface GapRequest {
   readonly certainty: Certainty
 }
 
-/** How sure the model must be. */
+/** How sure the model must be: products of the probabilities its tokens had when they were committed. */
 export interface Certainty {
-  /** The work stops where the product of the probabilities that its tokens had when committed falls below this. */
+  /** Below this the work stops. */
   readonly giveUp: number
-  /** What is shown: the whole where it is exactly right with this probability, else the longest beginning of such a product. */
+  /** What is shown of work that stopped: the longest beginning of at least this. */
   readonly show: number
 }
 
 /**
- * For what nobody asked for. The work stops where nothing more of it could be shown; what could be is then known.
+ * For what nobody asked for. Work stops as soon as no more of it can be shown: a product only falls.
  *
- * @param showAbove probability.
+ * @param showAbove probability, 0 … 1; 0 shows everything.
  */
 export function unasked(showAbove: number): Certainty {
-  return { giveUp: Math.min(showAbove, leastProduct(showAbove)), show: showAbove }
+  return { giveUp: showAbove, show: showAbove }
 }
 
 /** For what was asked for by hand: whatever the model has to say. */
@@ -53,8 +53,6 @@ export type Filled = (
   readonly probabilities: readonly number[] // of its tokens, as they were committed
   readonly ids: readonly number[]
   readonly finish: Finish
-  /** The model might have more to say than is shown, if it were asked by hand. */
-  readonly withheld: boolean
   readonly tokens: number // of the middle as the model gave it
   readonly steps: number
   readonly rows: number // computed over all steps
@@ -102,14 +100,12 @@ export async function fillGap(
     for (const lease of leases) lease.end()
   }
   const middle = denoised.middles[0]!
-  const whole = middle.finish === 'ended' && exactness({ end: 1, ...middle }) >= request.certainty.show
-  const edit = editAt(middle, whole)
+  const edit = editAt(middle, middle.finish === 'ended')
   return {
     ...(typeof edit === 'string' ? { kind: 'nothing', reason: reasonOf(edit, middle) } : { kind: 'completion', edit }),
     probabilities: middle.probabilities,
     ids: middle.ids,
     finish: middle.finish,
-    withheld: middle.finish === 'unsure' || (middle.finish === 'ended' && !whole),
     tokens: middle.ids.length,
     steps: denoised.steps,
     rows: denoised.rows,
@@ -169,13 +165,6 @@ function denoiseRequest(
     forbiddenIds: new Set([...model.forbiddenIds, ...(expandId === undefined ? [] : [expandId])]),
     urgent: scope === 'line',
   }
-}
-
-/** The longest beginning whose probabilities multiply to at least `show`. */
-function sureRun({ ids, probabilities }: Progress, show: number): readonly number[] {
-  let product = 1
-  const end = probabilities.findIndex((probability) => (product *= probability) < show)
-  return end < 0 ? ids : ids.slice(0, end)
 }
 
 function editOf({ text, replaceAfter }: { text: string; replaceAfter: number }, gap: GapRequest): TextEdit {

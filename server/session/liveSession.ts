@@ -245,7 +245,7 @@ function keptEdit({ span, text }: TextEdit, offset: number, kind: KeptCompletion
 }
 
 function keptOf(filled: Filled, offset: number): KeptCompletion {
-  const kind = filled.withheld ? 'unsure' : 'whole'
+  const kind = filled.finish === 'unsure' ? 'unsure' : 'whole'
   if (filled.kind === 'completion') return keptEdit(filled.edit, offset, kind)
   return { text: '', replaceAfter: 0, reason: filled.reason, kind }
 }

@@ -32,7 +32,7 @@ export function chart({ title, x, y, curves }: Chart): string {
   const middle = (top + height - bottom) / 2
   parts.push(text(`x="14" y="${middle}" text-anchor="middle" transform="rotate(-90 14 ${middle})"`, y))
   const head = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="sans-serif" font-size="12">`
-  return `${head}\n<rect width="${width}" height="${height}" fill="#fff"/>\n${parts.join('\n')}\n</svg>\n`
+  return `${head}\n<title>${escaped(title)}</title>\n<rect width="${width}" height="${height}" fill="#fff"/>\n${parts.join('\n')}\n</svg>\n`
 }
 
 function escaped(words: string): string {

@@ -1,5 +1,5 @@
 /**
- * What a gate could know of a filled line, and whether the line was right: one JSON object a line, for `fitGate.ts`.
+ * What a gate could know of a filled line, and whether the line was right: one JSON object a line, for `gateCurve.ts`.
  * `node dist/gate.js [--seconds 200] [--perLanguage 200] [--seed 5] OUT FOLDER` appends to OUT and goes on where it ended.
  *
  * A line is filled with almost no floor, so that any other can be told from the record; then the unadapted rows read it.

@@ -5,7 +5,7 @@ export default defineConfig({
     bench: 'test/bench/bench.ts',
     exactLines: 'test/bench/exactLines.ts',
     fullSize: 'test/bench/fullSize.ts',
-    fitGate: 'test/bench/fitGate.ts',
+    gateCurve: 'test/bench/gateCurve.ts',
     gate: 'test/bench/gate.ts',
     lengths: 'test/bench/lengths.ts',
     benchProviders: 'test/bench/providers.ts',

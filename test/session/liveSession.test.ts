@@ -370,7 +370,7 @@ describe('without the model', () => {
   })
 
   test('the rest of a beginning that was shown before its time', async () => {
-    const { ask, engine, clock } = sessionThatKnows('print(value)', {}, 0.8)
+    const { ask, engine, clock } = sessionThatKnows('print(value)', {}, 0.85)
     holdAfter(engine, 3)
     const shown = ask('print(║', { method: 'inline' })
     await settled()

@@ -1,12 +1,12 @@
 /**
- * Fits the gate of `server/session/gate.ts` on one record of `gate.ts` and tells what it is worth on another one.
- * `node dist/fitGate.js [--svg test/bench/plots/gate.svg] FIT TEST`
+ * What the gate of `server/session/gate.ts` is worth, and what others would be: fitted on one record of `gate.ts`, told of
+ * another one. `node dist/gateCurve.js [--svg test/bench/plots/gate.svg] FIT TEST`
  *
- * All lines count, those given up too: coverage is the share of places at which a whole line is shown.
+ * All places count, those given up too: coverage is the share of places at which something is shown.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { exactness, leastProduct } from '../../server/session/gate.ts'
+import { sureRun } from '../../server/session/gate.ts'
 import { chart } from './chart.ts'
 import { fitLogistic, logistic } from './logistic.ts'
 import { median } from './stats.ts'
@@ -15,6 +15,7 @@ interface Line {
   readonly languageId: string
   readonly shown: string
   readonly exact: boolean
+  readonly truth: string
   readonly line: string // of the cursor's line, what is left of it
   readonly finish: string
   readonly probabilities: readonly number[]
@@ -55,6 +56,7 @@ const features = {
   baseMean: ({ base }) => mean(base?.tokens ?? [-7]),
   baseLeast: ({ base }) => least(base?.tokens ?? [-7]),
   baseEnd: ({ base }) => Math.max(base?.end ?? -1, -14),
+  naturalSum: ({ base }) => sum(base?.natural ?? base?.tokens ?? [-30]),
   natural: ({ base }) => mean(base?.natural ?? base?.tokens ?? [-7]),
   ahead: ({ base }) => sum(base?.ahead ?? []) - sum(base?.aheadEmpty ?? []),
 } as const satisfies Record<string, Feature>
@@ -62,11 +64,13 @@ const features = {
 type Name = keyof typeof features
 const situation: readonly Name[] = ['inWord', 'afterSpace', 'lineStart', 'inProse']
 const commits: readonly Name[] = ['product', 'end', 'least', 'first', 'margin', 'entropy']
-const base: readonly Name[] = ['baseMean', 'baseLeast', 'baseEnd', 'natural', 'ahead']
+const base: readonly Name[] = ['baseMean', 'baseLeast', 'baseEnd', 'natural', 'naturalSum', 'ahead']
 
 /** Scores of lines, from single features and from what is fitted of several. */
 const models: Readonly<Record<string, readonly Name[]>> = {
-  'product and end': ['product', 'end'],
+  'product, calibrated': ['product'],
+  'product, end': ['product', 'end'],
+  'product, base in natural tokens': ['product', 'naturalSum'],
   'product, end, tokens': ['product', 'end', 'tokens'],
   'product, end, situation': ['product', 'end', 'tokens', ...situation],
   'all without base': [...commits, 'tokens', 'steps', 'units', 'closers', ...situation],
@@ -88,83 +92,109 @@ write(`the base reads a line in ${median(test.flatMap(({ base }) => (base ? [bas
 write(
   'exactly right among the surest, of all lines of the report      10 %   15 %   20 %   25 %   30 %   AUC   60 % right up to',
 )
-for (const name of ['product', 'least', 'baseMean', 'natural', 'margin'] as const) tell(name, features[name])
-tell('product × end', (line) => features.product(line) + features.end(line))
+for (const name of ['product', 'least', 'margin', 'baseMean', 'natural', 'naturalSum'] as const)
+  tell(name, features[name])
+tell('product with end', (line) => features.product(line) + features.end(line))
 for (const [name, names] of Object.entries(models)) tell(name, fitted(names))
-const gate: Feature = ({ probabilities, end }) => exactness({ probabilities, end })
-tell('as shipped (gate.ts)', gate)
 
-write('\nweights, features as they are')
-for (const names of [models['product and end']!, models['product, end, tokens']!]) {
-  const weights = weightsOf(names)
-  write(`  ${['bias', ...names].map((name, i) => `${name} ${weights[i]!.toFixed(3)}`).join(', ')}`)
-}
-
-write('\nreliability of the shipped gate: said → exactly right')
+const gate: Feature = ({ probabilities }) => probabilities.reduce((a, b) => a * b, 1)
+const weights = weightsOf(['product'])
+write(`\ncalibrated, the log-odds would be ${weights[0]!.toFixed(2)} + ${weights[1]!.toFixed(2)} · ln(product)`)
+write('reliability of the product, all lines that ended in both records: said → exactly right')
 for (const [from, to] of [
-  [0, 0.1],
+  [0, 0.05],
+  [0.05, 0.1],
   [0.1, 0.2],
-  [0.2, 0.35],
-  [0.35, 0.5],
-  [0.5, 0.65],
-  [0.65, 0.8],
+  [0.2, 0.3],
+  [0.3, 0.4],
+  [0.4, 0.55],
+  [0.55, 0.8],
   [0.8, 1.01],
 ] as const) {
-  const bin = test.filter((line) => canShow(line) && gate(line) >= from && gate(line) < to)
+  const bin = [...fit, ...test].filter((line) => canShow(line) && gate(line) >= from && gate(line) < to)
+  const right = bin.filter(({ exact }) => exact).length
   if (bin.length > 0)
-    write(
-      `  ${mean(bin.map(gate)).toFixed(2)} → ${mean(bin.map(({ exact }) => Number(exact))).toFixed(2)}  (${bin.length} lines)`,
-    )
+    write(`  ${mean(bin.map(gate)).toFixed(2)} → ${percent(right / bin.length)}  (${right} of ${bin.length})`)
 }
 
-write(
-  '\nsetting   whole lines shown, exact   + beginnings shown, right so far   all shown: exact, right so far   steps a line',
-)
-const settings = [0, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7]
-for (const showAbove of settings) write(rowAt(showAbove))
+const settings = [0, 0.1, 0.15, 0.2, 0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7, 0.8, 0.9]
+for (const [name, lines] of [
+  ['fit', fit],
+  ['test', test],
+] as const) {
+  write(
+    `\n${name}: showAbove · whole lines shown, exact · beginnings shown, right · all shown, right as far as it goes · steps a place`,
+  )
+  for (const showAbove of settings) write(rowAt(shownAt(lines, showAbove), showAbove))
+}
 
 if (values.svg) {
   const curveOf = (score: Feature) => coverageCurve(test, score)
+  const shares = Array.from({ length: 100 }, (_, i) => shownAt(test, i / 100))
   const svg = chart({
-    title: `Whole lines shown unasked, and how many are exactly right (${test.length} held-out lines)`,
-    x: 'share of places at which a line is shown, %',
-    y: 'exactly right of these, %',
+    title: `What is shown unasked, and how much of it is right (${test.length} held-out places)`,
+    x: 'places at which it is shown, %',
+    y: 'right of these, %',
     curves: {
-      'gate (as shipped)': curveOf(gate),
-      'all features with base': curveOf(fitted(models['all with base']!)),
-      'least probable token': curveOf(features.least),
-      'base alone': curveOf(features.baseMean),
+      'shown, right as far as it goes': shares
+        .map(({ shown, right }) => [100 * shown, 100 * right] as const)
+        .filter(([shown]) => shown > 2)
+        .toReversed(),
+      'whole lines, exactly right': curveOf(gate),
+      'whole lines by all features and the base': curveOf(fitted(models['all with base']!)),
+      'whole lines by the base alone': curveOf(features.natural),
     },
   })
   writeFileSync(values.svg, svg)
 }
 
-/** What is shown at a setting, and what it costs: work stops where nothing can be shown of it any more. */
-function rowAt(showAbove: number): string {
-  const floor = leastProduct(showAbove)
-  let [whole, wholeExact, begun, begunRight, steps] = [0, 0, 0, 0, 0]
-  for (const line of test) {
-    steps += stepsUntil(line, floor)
-    if (canShow(line) && gate(line) >= showAbove) {
+interface Shown {
+  readonly whole: number // shares of places
+  readonly exact: number // of these
+  readonly begun: number
+  readonly begunRight: number
+  readonly shown: number
+  readonly right: number
+  readonly steps: number // a place
+}
+
+/** Work stops where no more of it can be shown. */
+function shownAt(lines: readonly Line[], showAbove: number): Shown {
+  let [whole, exact, wholeRight, begun, begunRight, steps] = [0, 0, 0, 0, 0, 0]
+  for (const line of lines) {
+    const { probabilities, right, truth, shown } = line
+    steps += stepsUntil(line, showAbove)
+    const count = sureRun({ ids: probabilities, probabilities }, showAbove).length
+    if (count === probabilities.length && canShow(line)) {
       whole++
-      if (line.exact) wholeExact++
-      continue
+      exact += Number(line.exact)
+      wholeRight += Number(truth.startsWith(shown))
+    } else if (count > 0) {
+      begun++
+      begunRight += Number(right[count - 1])
     }
-    let product = 1
-    const end = line.probabilities.findIndex((probability) => (product *= probability) < showAbove)
-    const run = end < 0 ? line.probabilities.length : end
-    if (run === 0) continue
-    begun++
-    if (line.right[run - 1]) begunRight++
   }
-  const wholeRight = wholeExact
+  const share = (some: number, of: number) => some / Math.max(1, of)
+  return {
+    whole: whole / lines.length,
+    exact: share(exact, whole),
+    begun: begun / lines.length,
+    begunRight: share(begunRight, begun),
+    shown: (whole + begun) / lines.length,
+    right: share(wholeRight + begunRight, whole + begun),
+    steps: steps / lines.length,
+  }
+}
+
+function rowAt(row: Shown, showAbove: number): string {
+  const { whole, exact, begun, begunRight, shown, right, steps } = row
   return [
     showAbove.toFixed(2),
-    `${percent(whole / test.length)}, ${percent(wholeExact / Math.max(1, whole))}`,
-    `${percent(begun / test.length)}, ${percent(begunRight / Math.max(1, begun))}`,
-    `${percent(wholeExact / Math.max(1, whole + begun))}, ${percent((wholeRight + begunRight) / Math.max(1, whole + begun))}`,
-    (steps / test.length).toFixed(2),
-  ].join('   ')
+    `${percent(whole)}, ${percent(exact)}`,
+    `${percent(begun)}, ${percent(begunRight)}`,
+    `${percent(shown)}, ${percent(right)}`,
+    steps.toFixed(2),
+  ].join(' · ')
 }
 
 /** The record knows no step after a product of 0.02. */
@@ -182,7 +212,9 @@ function read(path: string): Line[] {
 }
 
 /** `[1, …]`, as it is. */
-const rowOf = (line: Line, names: readonly Name[]) => [1, ...names.map((name) => features[name](line))]
+function rowOf(line: Line, names: readonly Name[]): number[] {
+  return [1, ...names.map((name) => features[name](line))]
+}
 
 /** For features as they are, though the ridge acts on features of mean 0 and deviation 1. */
 function weightsOf(names: readonly Name[]): number[] {
