@@ -1,13 +1,13 @@
 /**
  * Ways to find the length of a line, on the same places: end rules, canvas sizes, `search`; and thresholds of the schedule.
- * `node dist/lengths.js [--seconds 200] [--perLanguage 60] [--seed 6] OUT FOLDER` appends a JSON line for each place to OUT
- * and goes on where it ended; `--print` shows the table of OUT. The default model has no expand token, so `expand-delete`
+ * `node dist/lengths.js [--seconds 200] [--perLanguage 60] [--seed 6] [--without search] OUT FOLDER` appends a JSON line for
+ * each place to OUT and goes on where it ended; `--print` shows the table of OUT. `search` takes as long as all others. The default model has no expand token, so `expand-delete`
  * is not among them. Hopeless lines are given up, for they take most of the time: no length is known of them.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
-import type { DenoiseRequest, Denoiser } from '../../server/denoise/denoiser.ts'
+import type { Denoiser } from '../../server/denoise/denoiser.ts'
 import type { EarlyEnd } from '../../server/denoise/earlyEnd.ts'
 import type { Length } from '../../server/denoise/length.ts'
 import { planGap } from '../../server/infill/plan.ts'
@@ -78,6 +78,7 @@ const { values, positionals } = parseArgs({
     seed: { type: 'string', default: '6' },
     threads: { type: 'string', default: '2' },
     floor: { type: 'string', default: '0.01' },
+    without: { type: 'string' },
     print: { type: 'boolean' },
   },
 })
@@ -101,6 +102,7 @@ async function measure(rooms: Rooms, { text, offset, languageId, truth }: GapCas
   const { held } = planGap(text, offset, rooms.model)
   const outcomes: Record<string, Outcome> = {}
   for (const [name, { model, length }] of Object.entries(ways)) {
+    if (values.without === name) continue
     const withWay: Rooms = {
       ...rooms,
       model: { ...rooms.model, ...model },
@@ -118,7 +120,7 @@ async function measure(rooms: Rooms, { text, offset, languageId, truth }: GapCas
 }
 
 function overriding(denoiser: Denoiser, length: Length): Denoiser {
-  const denoise: Denoiser['denoise'] = (request: DenoiseRequest, signal, onStep) =>
+  const denoise: Denoiser['denoise'] = (request, signal, onStep) =>
     denoiser.denoise({ ...request, holes: request.holes.map((hole) => ({ ...hole, length })) }, signal, onStep)
   return { denoise } as Denoiser
 }
@@ -134,12 +136,14 @@ function print(places: readonly Place[]): void {
   const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
   process.stdout.write(`${places.length} places; truth ${mean(places.map((p) => p.truthTokens)).toFixed(1)} tokens\n`)
   for (const name of Object.keys(ways)) {
-    const of = places.map((place) => place.ways[name]!)
-    const lengthErrors = places.flatMap(({ ways, truthTokens }) => {
+    const asked = places.filter(({ ways }) => ways[name])
+    const of = asked.map(({ ways }) => ways[name]!)
+    const lengthErrors = asked.flatMap(({ ways, truthTokens }) => {
       const { finish, tokens } = ways[name]!
       return finish === 'ended' ? [tokens - truthTokens] : []
     })
     const figures = [
+      `${of.length} places`,
       `exact ${((100 * of.filter(({ exact }) => exact).length) / of.length).toFixed(1)} %`,
       `begins right ${((100 * of.filter(({ begins }) => begins).length) / of.length).toFixed(1)} %`,
       `length off by ${mean(lengthErrors.map(Math.abs)).toFixed(2)}, on average ${mean(lengthErrors).toFixed(2)}`,
