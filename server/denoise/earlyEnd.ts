@@ -1,6 +1,6 @@
 /**
  * Length mode `early-end`: ends are committed before all that is left of them, so that the slots that remain know how much
- * room there is. Two published rules; the default model is right as often with neither (CHANGELOG), so it ends by
+ * room there is. Two rules; with neither is the default model right more often (CHANGELOG), so it ends by
  * `endToken.ts`.
  *
  * Sources: `anywhere`: CoDA `generation_utils.py` and its kin, where an end is a token like others and the text is cut at

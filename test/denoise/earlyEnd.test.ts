@@ -68,9 +68,9 @@ describe('ends from the right', () => {
 
   test('stand right of known text only', () => {
     const clamp: Clamp = { isOver: (leading) => leading.length > 0, allows: (_, id) => id === 3 }
-    const say = filling(3, fromRight, clamp)
-    expect(say(tops([1, 3], [0.9, 0.01], 0.95), ends(0.5), ends(0.9))).toBe('open 3_E')
-    expect(say(ends(0.5))).toBe('ended 3')
+    const says = (second: Row) => filling(3, fromRight, clamp)(tops([1, 3], [0.9, 0.01], 0.95), second, ends(0.9))
+    expect(says(ends(0.5))).toBe('open 3_E')
+    expect(says(ends(0.9))).toBe('ended 3')
   })
 })
 
