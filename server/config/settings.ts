@@ -14,6 +14,12 @@ export const settingsSchema = z.object({
   completion: z.boolean().default(true).describe("Offer completions in the editor's menu; false: ghost text only."),
   inline: z.boolean().default(true).describe('Offer ghost text (inline completions).'),
   maxTokens: z.int().min(1).max(1024).default(64).describe('The longest completion, in tokens.'),
+  showAbove: z
+    .number()
+    .min(0)
+    .max(1)
+    .default(0.5)
+    .describe('What nobody asked for is shown as far as it is right with at least this probability; 0: all of it.'),
   completionBudgetMs: milliseconds(10_000)
     .default(80)
     .describe('When a request for the menu is answered at the latest.'),

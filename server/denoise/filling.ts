@@ -43,3 +43,17 @@ export interface FillingRules {
   /** Tells the canvases of a request apart, so that each draws numbers of its own (default 0). */
   readonly stream?: number
 }
+
+/** What is said of some of the asked slots. @param rows indices into what was asked. */
+export function rowsOf(prediction: Prediction, rows: readonly number[]): Prediction {
+  const of = <Value>(values: readonly Value[]): Value[] => rows.map((row) => values[row]!)
+  return {
+    topIds: of(prediction.topIds),
+    topLogProbs: of(prediction.topLogProbs),
+    entropy: of(prediction.entropy),
+    setLogProbs: of(prediction.setLogProbs),
+    scoreLogProbs: [],
+    ...(prediction.logits ? { logits: of(prediction.logits) } : {}),
+    kept: [],
+  }
+}

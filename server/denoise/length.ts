@@ -1,16 +1,19 @@
 /** How the length of a middle is found. */
+import { type EarlyEnd, EarlyEndFilling } from './earlyEnd.ts'
 import { type EndToken, EndTokenFilling } from './endToken.ts'
 import { type ExpandDelete, ExpandDeleteFilling } from './expandDelete.ts'
 import type { Filling, FillingRules } from './filling.ts'
 import { type LengthSearch, LengthSearchFilling } from './lengthSearch.ts'
 
-export type Length = EndToken | LengthSearch | ExpandDelete
+export type Length = EndToken | EarlyEnd | LengthSearch | ExpandDelete
 
 /** A canvas of its own, nothing committed. */
 export function openFilling(length: Length, rules: FillingRules): Filling {
   switch (length.kind) {
     case 'end-token':
       return new EndTokenFilling(length, rules)
+    case 'early-end':
+      return new EarlyEndFilling(length, rules)
     case 'search':
       return new LengthSearchFilling(length, rules)
     case 'expand-delete':
@@ -28,6 +31,7 @@ export function checkLength(length: Length): void {
 function slotCounts(length: Length): readonly number[] {
   switch (length.kind) {
     case 'end-token':
+    case 'early-end':
       return [length.slots]
     case 'search':
       return length.lengths

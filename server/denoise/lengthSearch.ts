@@ -10,7 +10,7 @@ import type { Prediction } from '../engine/engine.ts'
 import { Canvas } from './canvas.ts'
 import type { CommitRules } from './commitRules.ts'
 import { commitUpToEnd } from './endToken.ts'
-import { type Asked, askedBy, type Filling, type FillingRules, type Outcome, wanted } from './filling.ts'
+import { type Asked, askedBy, type Filling, type FillingRules, type Outcome, rowsOf, wanted } from './filling.ts'
 import type { Sampler } from './sampling/sampler.ts'
 import { openSampler } from './schedule.ts'
 
@@ -55,20 +55,6 @@ export class LengthSearchFilling implements Filling {
     this.candidates = []
     this.asked = askedBy(this.sampler, this.canvas)
     return rowsOf(looks[chosen]!, this.asked.slots)
-  }
-}
-
-/** What is said of some slots, where all were asked. */
-function rowsOf(prediction: Prediction, slots: readonly number[]): Prediction {
-  const of = <Value>(values: readonly Value[]): Value[] => slots.map((slot) => values[slot]!)
-  return {
-    topIds: of(prediction.topIds),
-    topLogProbs: of(prediction.topLogProbs),
-    entropy: of(prediction.entropy),
-    setLogProbs: of(prediction.setLogProbs),
-    scoreLogProbs: [],
-    ...(prediction.logits ? { logits: of(prediction.logits) } : {}),
-    kept: [],
   }
 }
 

@@ -42,7 +42,7 @@ export function int8Tensors(shape: ModelShape, stored: BundleLayout['tensors']):
       const width = rows.reduce((sum, count) => sum + count + shape.adapterRank, 0)
       const at = `layers.${layer}.${name}`
       for (const part of ['quants', 'scales', 'minimums']) tensors.delete(`${at}.${part}`)
-      rows.forEach((_, part) => tensors.delete(`${at}.${part}.lora_A`))
+      for (const part of rows.keys()) tensors.delete(`${at}.${part}.lora_A`)
       put(`${at}.levels`, 'int8', [columns, width])
       put(`${at}.level_scales`, 'float32', [width])
     }

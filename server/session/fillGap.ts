@@ -12,6 +12,7 @@ import type { HoleOrder } from '../denoise/holeOrder.ts'
 import type { Finished } from '../infill/finish.ts'
 import { finishHoles } from '../infill/finishHoles.ts'
 import { type HolesPlan, heldBackClamp, lineBreakOf, planHoles, type Scope } from '../infill/plan.ts'
+import { sureRun } from './gate.ts'
 import { holeOrderOf, lengthOf, type SessionModel, scheduleOf } from './sessionModel.ts'
 
 export interface GapRequest {
@@ -41,10 +42,13 @@ export interface Certainty {
 }
 
 /**
- * For what nobody asked for. Of 318 lines cut at any character 57 of 96 whose product was at least 0.2 were exactly right,
- * 7 of 74 from 0.02 to 0.2, none of 148 below; beginnings are right about as often as their product says (CHANGELOG).
+ * For what nobody asked for. Work stops as soon as no more of it can be shown: a product only falls.
+ *
+ * @param showAbove probability, 0 … 1; 0 shows everything.
  */
-export const unasked: Certainty = { giveUp: 0.15, show: 0.3 }
+export function unasked(showAbove: number): Certainty {
+  return { giveUp: showAbove, show: showAbove }
+}
 
 /** For what was asked for by hand: whatever the model has to say. */
 export const askedFor: Certainty = { giveUp: 0, show: 0 }
@@ -227,13 +231,6 @@ function denoiseRequest(
 /** Rests of lines are what a person waits for while typing. */
 function areLines(holes: HolesRequest['holes']): boolean {
   return holes.every(({ scope }) => scope === 'line')
-}
-
-/** The longest beginning whose probabilities multiply to at least `show`. */
-function sureRun({ ids, probabilities }: Progress, show: number): readonly number[] {
-  let product = 1
-  const end = probabilities.findIndex((probability) => (product *= probability) < show)
-  return end < 0 ? ids : ids.slice(0, end)
 }
 
 function reasonOf(finished: Finished, { finish, ids }: Progress & { readonly finish: Finish }): string {

@@ -15,13 +15,14 @@ import { askedFor, type Filled, fillGap, type Rooms, unasked } from './fillGap.t
 import { type Ahead, readAhead } from './readAhead.ts'
 import type { Answer, InfillRequest, Session, Whereabouts } from './session.ts'
 
-/** All in milliseconds, from the arrival of a request. */
+/** Times in milliseconds, from the arrival of a request. */
 export interface SessionSettings {
   readonly completionBudgetMs: number
   readonly inlineBudgetMs: number
   readonly invokedBudgetMs: number
   readonly debounceMs: number
   readonly maxTokens: number
+  readonly showAbove: number // probability that what nobody asked for is right
 }
 
 export interface LiveSessionOptions {
@@ -92,7 +93,7 @@ export class LiveSession implements Session {
 
   prepare({ snapshot, offset, typing }: Whereabouts): void {
     const virtual = { text: snapshot.text, offset }
-    const place = placeOf(snapshot.uri, virtual, this.options.settings().maxTokens)
+    const place = placeOf(snapshot.uri, virtual, this.options.settings())
     const newest = this.newest.get(place.uri)
     // What is known is answered without the model; what was asked for here reads for itself.
     if (this.completions.get(place) || (newest && samePlace(newest.place, place))) return
@@ -116,10 +117,10 @@ export class LiveSession implements Session {
 
   private async answer(request: InfillRequest, signal: AbortSignal): Promise<Answer> {
     const { clock, settings } = this.options
-    const { completionBudgetMs, inlineBudgetMs, invokedBudgetMs, maxTokens } = settings()
+    const { completionBudgetMs, inlineBudgetMs, invokedBudgetMs } = settings()
     const virtual = withSelection(request)
     const { offset } = virtual
-    const place = placeOf(request.snapshot.uri, virtual, maxTokens)
+    const place = placeOf(request.snapshot.uri, virtual, settings())
     const found = this.completions.get(place)
     if (found && serves(found, request.invoked)) return answerOf(found.kept, offset, request)
     const budget = request.invoked ? invokedBudgetMs : request.method === 'inline' ? inlineBudgetMs : completionBudgetMs
@@ -199,13 +200,14 @@ export class LiveSession implements Session {
     this.jobs.get(place.uri)?.controller.abort(new Aborted('superseded'))
     this.readers.get(place.uri)?.abort(new Aborted('superseded')) // it goes on as what is waited for
     const controller = new AbortController()
+    const { maxTokens, showAbove } = this.options.settings()
     const gap = {
       text,
       offset,
       languageId: snapshot.languageId,
       scope: 'line' as const,
-      maxTokens: this.options.settings().maxTokens,
-      certainty: invoked ? askedFor : unasked,
+      maxTokens,
+      certainty: invoked ? askedFor : unasked(showAbove),
     }
     const result = fillGap(this.rooms, gap, controller.signal, (edit) => {
       job.shown = edit
@@ -254,9 +256,10 @@ function withSelection({ snapshot, offset, selected }: InfillRequest): Virtual {
 }
 
 /** All that the answer depends on. */
-function placeOf(uri: string, { text, offset }: Virtual, maxTokens: number): Place {
+function placeOf(uri: string, { text, offset }: Virtual, { maxTokens, showAbove }: SessionSettings): Place {
   const { start, end } = contextWindow(text, offset, windowSize)
-  return { uri, scope: `line of ${maxTokens}`, before: text.slice(start, offset), after: text.slice(offset, end) }
+  const scope = `line of ${maxTokens} above ${showAbove}`
+  return { uri, scope, before: text.slice(start, offset), after: text.slice(offset, end) }
 }
 
 /** Whether what is kept answers a request, or the model must be asked. */

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as ort from 'onnxruntime-node'
 import { engineOptions, type OpenRooms } from '../../server/cli/openRooms.ts'
+import { defaultSettings } from '../../server/config/settings.ts'
 import { defaultThreads } from '../../server/engine/onnx/onnxEngine.ts'
 import { planGap } from '../../server/infill/plan.ts'
 import { bundleShape, readModelConfig } from '../../server/model/modelConfig.ts'
@@ -83,7 +84,13 @@ async function againstNaive(
 ) {
   const ratios: number[] = []
   for (const offset of offsets) {
-    const request = { text, offset, scope: 'line' as const, maxTokens: 24, certainty: unasked }
+    const request = {
+      text,
+      offset,
+      scope: 'line' as const,
+      maxTokens: 24,
+      certainty: unasked(defaultSettings.showAbove),
+    }
     // The place is warm up to the word before, as it is while somebody types.
     await fillGap(rooms, { ...request, text: text.slice(0, offset - 3) + text.slice(offset), offset: offset - 3 }, open)
     let began = performance.now()

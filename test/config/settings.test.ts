@@ -11,6 +11,7 @@ test('nothing said: the defaults', () => {
     completion: true,
     inline: true,
     maxTokens: 64,
+    showAbove: 0.5,
     completionBudgetMs: 80,
     inlineBudgetMs: 500,
     invokedBudgetMs: 5000,

@@ -94,7 +94,14 @@ test('an engine that hangs is waited for by nobody', async () => {
     denoiser: new Denoiser(engine),
     now: clock.now,
   }
-  const settings = { completionBudgetMs: 80, inlineBudgetMs: 500, invokedBudgetMs: 5000, debounceMs: 75, maxTokens: 8 }
+  const settings = {
+    completionBudgetMs: 80,
+    inlineBudgetMs: 500,
+    invokedBudgetMs: 5000,
+    debounceMs: 75,
+    maxTokens: 8,
+    showAbove: 0.3,
+  }
   const session = new LiveSession(rooms, {
     settings: () => settings,
     clock,

@@ -35,6 +35,7 @@ function open() {
       invokedBudgetMs: 5000,
       debounceMs: 0,
       maxTokens: 8,
+      showAbove: 0.3,
     }),
     clock,
     log: () => {},

@@ -2,6 +2,8 @@ import { describe, expect, test } from 'vitest'
 import { Aborted, EngineError } from '../../server/base/errors.ts'
 import type { Answer } from '../../server/session/session.ts'
 import { settled } from '../base/manualClock.ts'
+import { byteIds, knows } from '../engine/scriptedEngine.ts'
+import { bytesOf } from './byteModel.ts'
 import { completion, holdAfter, scriptOf, sessionThatKnows } from './sessionThatKnows.ts'
 
 describe('answers', () => {
@@ -38,6 +40,25 @@ describe('answers', () => {
     const { ask } = sessionThatKnows('print(value)', {}, 0.25)
     expect(await ask('print(║')).toMatchObject({ kind: 'nothing' })
     expect(await ask('print(║', { invoked: true })).toEqual(completion('value)', 6))
+  })
+
+  test('of a line that is not sure enough its sure beginning; the rest by hand', async () => {
+    const { session, ask, engine } = sessionThatKnows('f(one, two)', { showAbove: 0.8 })
+    engine.script = knows([byteIds.documentStart, ...bytesOf('f(one, two)')], (position) => (position < 8 ? 0.99 : 0.6))
+    expect(await ask('f(║')).toMatchObject({ edit: { text: 'one,' } })
+    const steps = engine.steps.length
+    expect(await ask('f(║'), 'again').toMatchObject({ edit: { text: 'one,' } })
+    expect(engine.steps).toHaveLength(steps)
+    expect(await ask('f(║', { invoked: true })).toMatchObject({ edit: { text: 'one, two)' } })
+    await session.close()
+  })
+
+  test('anything at all where the setting says so, from then on', async () => {
+    const changed = { showAbove: 0.3 }
+    const { ask } = sessionThatKnows('print(value)', changed, 0.25)
+    expect(await ask('print(║')).toMatchObject({ kind: 'nothing' })
+    changed.showAbove = 0
+    expect(await ask('print(║')).toEqual(completion('value)', 6))
   })
 
   test('with the chosen item of the menu as its beginning', async () => {
@@ -283,7 +304,7 @@ describe('without the model', () => {
   })
 
   test('the rest of a beginning that was shown before its time', async () => {
-    const { ask, engine, clock } = sessionThatKnows('print(value)', {}, 0.8)
+    const { ask, engine, clock } = sessionThatKnows('print(value)', {}, 0.85)
     holdAfter(engine, 3)
     const shown = ask('print(║', { method: 'inline' })
     await settled()

@@ -15,6 +15,7 @@ const settings: SessionSettings = {
   invokedBudgetMs: 5000,
   debounceMs: 0,
   maxTokens: 32,
+  showAbove: 0.3,
 }
 
 /** A session whose model knows `document`; `sure` is how sure it is of each token. */

@@ -1,0 +1,157 @@
+/**
+ * Ways to find the length of a line, on the same places: end rules, canvas sizes, `search`; and thresholds of the schedule.
+ * `node dist/lengths.js [--seconds 200] [--perLanguage 60] [--seed 6] [--without search] OUT FOLDER` appends a JSON line for
+ * each place to OUT and goes on where it ended; `--print` shows the table of OUT. `search` takes as long as all others. The default model has no expand token, so `expand-delete`
+ * is not among them. Hopeless lines are given up, for they take most of the time: no length is known of them.
+ */
+import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { parseArgs } from 'node:util'
+import { openRooms } from '../../server/cli/openRooms.ts'
+import type { Denoiser } from '../../server/denoise/denoiser.ts'
+import type { EarlyEnd } from '../../server/denoise/earlyEnd.ts'
+import type { Length } from '../../server/denoise/length.ts'
+import { planGap } from '../../server/infill/plan.ts'
+import { resolveModel } from '../../server/model/store.ts'
+import { fillGap, type Rooms } from '../../server/session/fillGap.ts'
+import type { SessionModel } from '../../server/session/sessionModel.ts'
+import { drawGaps, type GapCase } from './gapCases.ts'
+
+interface Way {
+  readonly model?: Partial<SessionModel>
+  readonly length?: () => Length // in place of the model's
+}
+
+const early = (rule: EarlyEnd['rule']): Way => ({
+  length: () => ({ kind: 'early-end', slots: 8, rule }),
+})
+
+/** The first canvas is small, those after it larger: a hole reads the size anew for each. */
+function growing(sizes: readonly number[]): Way {
+  return {
+    length: () => {
+      let opened = -1 // the check of the request reads it too
+      return {
+        kind: 'end-token',
+        get slots() {
+          return sizes[Math.max(0, Math.min(opened++, sizes.length - 1))]!
+        },
+      }
+    },
+  }
+}
+
+const ways: Readonly<Record<string, Way>> = {
+  'last 8': {},
+  'anywhere 8': early({ kind: 'anywhere' }),
+  'from-right 8, 0.9': early({ kind: 'from-right', sure: 0.9 }),
+  'from-right 8, 0.5': early({ kind: 'from-right', sure: 0.5 }),
+  'last 16': { model: { canvasSlots: 16 } },
+  'last 24': { model: { canvasSlots: 24 } },
+  'last 8, then 16, 24': growing([8, 16, 24]),
+  search: { model: { lengthMode: 'search' } },
+  'last 8, threshold 0.8': { model: { threshold: 0.8 } },
+  'last 8, threshold 0.7': { model: { threshold: 0.7 } },
+}
+
+interface Outcome {
+  readonly exact: boolean
+  readonly begins: boolean // something is shown, and right as far as it goes
+  readonly shown: string
+  readonly tokens: number
+  readonly finish: string
+  readonly steps: number
+  readonly rows: number
+  readonly ms: number
+}
+
+interface Place {
+  readonly truth: string
+  readonly truthTokens: number
+  readonly ways: Readonly<Record<string, Outcome>>
+}
+
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: {
+    seconds: { type: 'string', default: '200' },
+    perLanguage: { type: 'string', default: '60' },
+    seed: { type: 'string', default: '6' },
+    threads: { type: 'string', default: '2' },
+    floor: { type: 'string', default: '0.01' },
+    without: { type: 'string' },
+    print: { type: 'boolean' },
+  },
+})
+const [out, folder] = positionals as [string, string]
+if (values.print) print(read(out))
+else await measureAll()
+
+async function measureAll(): Promise<void> {
+  const began = performance.now()
+  const rooms = await openRooms(await resolveModel(), { cache: true, threads: Number(values.threads) })
+  const drawn = drawGaps(folder, Number(values.perLanguage), Number(values.seed))
+  const cases = drawn.map((_, i) => drawn[(i % 3) * (drawn.length / 3) + Math.floor(i / 3)]!)
+  for (const gap of cases.slice(existsSync(out) ? read(out).length : 0)) {
+    if (performance.now() - began > 1000 * Number(values.seconds)) break
+    appendFileSync(out, `${JSON.stringify(await measure(rooms, gap))}\n`)
+  }
+  await rooms.close()
+}
+
+async function measure(rooms: Rooms, { text, offset, languageId, truth }: GapCase): Promise<Place> {
+  const { held } = planGap(text, offset, rooms.model)
+  const outcomes: Record<string, Outcome> = {}
+  for (const [name, { model, length }] of Object.entries(ways)) {
+    if (values.without === name) continue
+    const withWay: Rooms = {
+      ...rooms,
+      model: { ...rooms.model, ...model },
+      denoiser: length ? overriding(rooms.denoiser, length()) : rooms.denoiser,
+    }
+    const certainty = { giveUp: Number(values.floor), show: 0 }
+    const request = { text, offset, scope: 'line' as const, maxTokens: 48, languageId, certainty }
+    const filled = await fillGap(withWay, request, new AbortController().signal)
+    const shown = filled.kind === 'completion' ? filled.edit.text : ''
+    const { tokens, finish, steps, rows, ms } = filled
+    const begins = shown !== '' && truth.startsWith(shown)
+    outcomes[name] = { exact: shown === truth, begins, shown, tokens, finish, steps, rows, ms: Math.round(ms.denoise) }
+  }
+  return { truth, truthTokens: rooms.model.encode(held + truth).length, ways: outcomes }
+}
+
+function overriding(denoiser: Denoiser, length: Length): Denoiser {
+  const denoise: Denoiser['denoise'] = (request, signal, onStep) =>
+    denoiser.denoise({ ...request, holes: request.holes.map((hole) => ({ ...hole, length })) }, signal, onStep)
+  return { denoise } as Denoiser
+}
+
+function read(path: string): Place[] {
+  return readFileSync(path, 'utf8')
+    .trimEnd()
+    .split('\n')
+    .map((line) => JSON.parse(line) as Place)
+}
+
+function print(places: readonly Place[]): void {
+  const mean = (values: readonly number[]) => values.reduce((sum, value) => sum + value, 0) / values.length
+  process.stdout.write(`${places.length} places; truth ${mean(places.map((p) => p.truthTokens)).toFixed(1)} tokens\n`)
+  for (const name of Object.keys(ways)) {
+    const asked = places.filter(({ ways }) => ways[name])
+    const of = asked.map(({ ways }) => ways[name]!)
+    const lengthErrors = asked.flatMap(({ ways, truthTokens }) => {
+      const { finish, tokens } = ways[name]!
+      return finish === 'ended' ? [tokens - truthTokens] : []
+    })
+    const figures = [
+      `${of.length} places`,
+      `exact ${((100 * of.filter(({ exact }) => exact).length) / of.length).toFixed(1)} %`,
+      `begins right ${((100 * of.filter(({ begins }) => begins).length) / of.length).toFixed(1)} %`,
+      `length off by ${mean(lengthErrors.map(Math.abs)).toFixed(2)}, on average ${mean(lengthErrors).toFixed(2)}`,
+      `length right ${((100 * lengthErrors.filter((error) => error === 0).length) / lengthErrors.length).toFixed(1)} % of ${lengthErrors.length} ended`,
+      `steps ${mean(of.map(({ steps }) => steps)).toFixed(1)}`,
+      `rows ${mean(of.map(({ rows }) => rows)).toFixed(0)}`,
+      `ms ${mean(of.map(({ ms }) => ms)).toFixed(0)}`,
+    ]
+    process.stdout.write(`${name.padEnd(24)}${figures.join(' · ')}\n`)
+  }
+}
