@@ -147,5 +147,7 @@ export function sessionModel(
     canvasSlots: canvasSlots ?? (canvasSizes.includes(preferredSlots) ? preferredSlots : canvasSizes[0]!),
     threshold,
     window,
+    baseShare: 0,
+    verify: false,
   }
 }

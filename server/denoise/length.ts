@@ -3,8 +3,9 @@ import { type EndToken, EndTokenFilling } from './endToken.ts'
 import { type ExpandDelete, ExpandDeleteFilling } from './expandDelete.ts'
 import type { Filling, FillingRules } from './filling.ts'
 import { type LengthSearch, LengthSearchFilling } from './lengthSearch.ts'
+import { type Verified, VerifiedFilling } from './verified.ts'
 
-export type Length = EndToken | LengthSearch | ExpandDelete
+export type Length = EndToken | LengthSearch | ExpandDelete | Verified
 
 /** A canvas of its own, nothing committed. */
 export function openFilling(length: Length, rules: FillingRules): Filling {
@@ -15,6 +16,8 @@ export function openFilling(length: Length, rules: FillingRules): Filling {
       return new LengthSearchFilling(length, rules)
     case 'expand-delete':
       return new ExpandDeleteFilling(length, rules)
+    case 'verified':
+      return new VerifiedFilling(length, rules)
   }
 }
 
@@ -28,6 +31,7 @@ export function checkLength(length: Length): void {
 function slotCounts(length: Length): readonly number[] {
   switch (length.kind) {
     case 'end-token':
+    case 'verified':
       return [length.slots]
     case 'search':
       return length.lengths

@@ -5,7 +5,7 @@ import type { CanvasContext } from '../denoise/canvasContext.ts'
 import type { Denoised, DenoiseRequest, Denoiser } from '../denoise/denoiser.ts'
 import type { Finish, Progress } from '../denoise/hole.ts'
 import { finish } from '../infill/finish.ts'
-import { heldBackClamp, lineBreakOf, type Plan, planGap, type Scope } from '../infill/plan.ts'
+import { endsInWord, heldBackClamp, lineBreakOf, type Plan, planGap, type Scope } from '../infill/plan.ts'
 import { lengthOf, type SessionModel, scheduleOf } from './sessionModel.ts'
 
 export interface GapRequest {
@@ -154,7 +154,7 @@ function denoiseRequest(
       },
     ],
     context,
-    schedule: scheduleOf(model),
+    schedule: scheduleOf(model, endsInWord(plan)),
     maskId,
     endIds: new Set([...endIds, ...lineEnds]),
     // The denoiser never commits the mask, and an expand token only where it expands.

@@ -5,6 +5,8 @@ export default defineConfig({
     bench: 'test/bench/bench.ts',
     exactLines: 'test/bench/exactLines.ts',
     fullSize: 'test/bench/fullSize.ts',
+    hybrid: 'test/bench/hybrid.ts',
+    hybridLines: 'test/bench/hybridLines.ts',
     benchProviders: 'test/bench/providers.ts',
   },
   platform: 'node',
