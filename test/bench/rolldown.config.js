@@ -7,6 +7,7 @@ export default defineConfig({
     fullSize: 'test/bench/fullSize.ts',
     hybrid: 'test/bench/hybrid.ts',
     hybridLines: 'test/bench/hybridLines.ts',
+    verify: 'test/bench/verify.ts',
     benchProviders: 'test/bench/providers.ts',
   },
   platform: 'node',
