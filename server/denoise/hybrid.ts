@@ -1,6 +1,8 @@
 /**
  * Hybrid decoding: what may stand in the leftmost open slot is said by canvas and base together. The base knows more of
- * the language than the adapter was taught, the canvas what follows; the mixture of both is right more often than either.
+ * the language than the adapter was taught, the canvas what follows. Along the true text the mixture's best token is right
+ * more often than either's (57.3 to 59.9 %), mostly where canvas and text have parted before: whole lines gain nothing
+ * that shows (CHANGELOG).
  */
 import type { Prediction, TokenIds } from '../engine/engine.ts'
 
@@ -19,6 +21,7 @@ export function mixed(canvas: Prediction, base: Prediction, share: number): Pred
   const last = base.topIds.length - 1
   const probabilities = new Map<number, number>()
   const add = (ids: TokenIds, logProbs: readonly number[], part: number) => {
+    if (part === 0) return // a token of no probability is none of the best
     for (const [k, id] of ids.entries())
       probabilities.set(id, (probabilities.get(id) ?? 0) + part * Math.exp(logProbs[k]!))
   }
