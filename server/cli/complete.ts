@@ -37,6 +37,12 @@ export const complete: Command = {
       value: 'K',
       help: `with --keep: compute all rows again every K steps (default ${defaultRefreshEvery})`,
     },
+    'base-share': {
+      type: 'string',
+      value: 'PERCENT',
+      help: 'let the model without its adapter have a say in the next token (default 0)',
+    },
+    verify: { type: 'boolean', help: 'fill in what the model without its adapter would write from left to right' },
   },
   async run(args, terminal) {
     const places = readPlaces(args.positionals)
@@ -49,7 +55,7 @@ export const complete: Command = {
       return { span: { start: offset, end: offset }, scope }
     })
     const began = performance.now()
-    const options: RoomOptions = { cache: !args.flag('no-cache'), ...keepOptions(args) }
+    const options: RoomOptions = { cache: !args.flag('no-cache'), ...keepOptions(args), ...baseOptions(args) }
     const rooms = await openRooms(await resolveModel(args.text('model')), options)
     const load = performance.now() - began
     try {
@@ -124,6 +130,14 @@ function keepOptions(args: Arguments): Pick<RoomOptions, 'keep' | 'refreshEvery'
   if (keep === 'nothing' && refreshEvery !== undefined)
     throw new UserError('--refresh-every says how long kept rows last; it needs --keep prefix or --keep both')
   return { keep, ...(refreshEvery === undefined ? {} : { refreshEvery }) }
+}
+
+function baseOptions(args: Arguments): Pick<RoomOptions, 'baseShare' | 'verify'> {
+  const percent = args.count('base-share', 0) ?? 0
+  if (percent > 100) throw new UserError(`--base-share takes 0 to 100, found "${percent}"`)
+  if (percent > 0 && args.flag('verify'))
+    throw new UserError('--verify leaves every token to the base; it takes no --base-share')
+  return { baseShare: percent / 100, verify: args.flag('verify') }
 }
 
 async function readDocument(file: string, terminal: Terminal): Promise<string> {

@@ -38,6 +38,10 @@ export interface RoomOptions {
   /** Of bidirectional models alone: rows kept between the steps of a request (default: nothing). */
   readonly keep?: Keep
   readonly refreshEvery?: number // steps; of no meaning when nothing is kept
+  /** Of models that stand on a base, read causally: its share in the leftmost open slot, 0 … 1 (default: 0, CHANGELOG). */
+  readonly baseShare?: number
+  /** Of models that read the text causally: complete with what the base would write alone (default: no). */
+  readonly verify?: boolean
 }
 
 /** A row of the default model takes 46 kB: about four windows of prefix, and half a dozen suffixes. */
@@ -51,7 +55,8 @@ const freshRows = 16
 
 /**
  * @throws {BundleError} when the bundle cannot be used.
- * @throws {UserError} when rows are to be kept that the model reads exactly, and once, anyway.
+ * @throws {UserError} when rows are to be kept that the model reads exactly, and once, anyway; when a base is to be asked
+ * where there is none.
  */
 export async function openRooms(dir: string, options: RoomOptions = { cache: true }): Promise<OpenRooms> {
   const bundle = await openBundle(dir)
@@ -65,6 +70,9 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
     throw new UserError(
       `${name} reads what stands around a gap once and exactly; only bidirectional models have a choice of what to keep`,
     )
+  }
+  if (attention === 'bidirectional' && (options.verify || (options.baseShare ?? 0) > 0)) {
+    throw new UserError(`${name} cannot read left to right: there is no base to verify by, or to have a share`)
   }
   const tokenizer = await readTokenizer(dir, bundle.manifest.vocab) // before the engine, which would have to be closed again
   const engine = await openOnnxEngine(engineOptions(bundle, options), options.onMoved)
@@ -112,7 +120,13 @@ export function engineOptions(
 export function sessionModel(
   manifest: Manifest,
   tokenizer: Tokenizer,
-  { canvasSlots, keep = 'nothing', refreshEvery = defaultRefreshEvery }: Omit<RoomOptions, 'cache'> = {},
+  {
+    canvasSlots,
+    keep = 'nothing',
+    refreshEvery = defaultRefreshEvery,
+    baseShare = 0,
+    verify = false,
+  }: Omit<RoomOptions, 'cache'> = {},
 ): SessionModel {
   const {
     name,
@@ -149,5 +163,7 @@ export function sessionModel(
     canvasSlots: canvasSlots ?? (canvasSizes.includes(preferredSlots) ? preferredSlots : canvasSizes[0]!),
     threshold,
     window,
+    baseShare,
+    verify,
   }
 }

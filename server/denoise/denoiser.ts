@@ -12,7 +12,7 @@ import type { Asked, FillingRules } from './filling.ts'
 import { type Finish, type Hole, OpenHole, type Progress } from './hole.ts'
 import { aheadOf, type HoleOrder, holesToAsk, holesToTake } from './holeOrder.ts'
 import { checkLength } from './length.ts'
-import { checkSchedule, type Schedule } from './schedule.ts'
+import { checkSchedule, hybridOf, type Schedule } from './schedule.ts'
 import type { Surroundings } from './surroundings.ts'
 
 export interface DenoiseRequest {
@@ -62,6 +62,8 @@ interface Turn {
   readonly asked: readonly number[]
   /** The predictions of `stepJobs` → those of each hole. */
   readonly byHole: (predictions: readonly Prediction[]) => readonly (readonly Prediction[])[]
+  /** Hands what the pass kept to the surroundings. */
+  readonly took: (predictions: readonly Prediction[]) => void
 }
 
 export class Denoiser {
@@ -164,8 +166,8 @@ export class Denoiser {
     }
   }
 
-  private take({ job, stepJobs, asked, byHole }: Turn, predictions: readonly Prediction[]): void {
-    for (const prediction of predictions) job.surroundings.took(prediction)
+  private take({ job, stepJobs, asked, byHole, took }: Turn, predictions: readonly Prediction[]): void {
+    took(predictions)
     if (job.signal.aborted) return
     const { holes } = job
     job.steps++
@@ -210,13 +212,24 @@ function isFull({ full }: Job): boolean {
   return full.length > 0
 }
 
-function check({ texts, holes, schedule }: DenoiseRequest): void {
+function check({ texts, holes, schedule, context }: DenoiseRequest): void {
   if (holes.length === 0 || texts.length !== holes.length + 1)
     throw new RangeError(`${holes.length} holes need ${holes.length + 1} texts around them, there are ${texts.length}`)
   if (texts.slice(0, -1).some((text) => text.length === 0))
     throw new RangeError('a hole needs at least one token before it')
   checkSchedule(schedule)
   for (const { length } of holes) checkLength(length)
+  const kinds = holes.map(({ length }) => length.kind)
+  const hybrid = hybridOf(schedule) !== undefined && kinds.some((kind) => kind !== 'verified')
+  const verified = kinds.includes('verified')
+  if ((hybrid || verified) && context.kind !== 'causal')
+    throw new RangeError('rows that all see each other cannot be read left to right: no hybrid, nothing is verified')
+  if (hybrid && kinds.some((kind) => kind !== 'end-token' && kind !== 'verified'))
+    throw new RangeError('a hybrid schedule needs the length mode end-token')
+  if (verified && holes.length > 1)
+    throw new RangeError(
+      'one hole can be verified at a time: the base reads on where it ends, and there is the next one',
+    )
 }
 
 const orderOf = ({ order }: DenoiseRequest): HoleOrder => order ?? { kind: 'at-once' }
@@ -230,16 +243,24 @@ function nextTurn(job: Job): Turn {
   const asks = holes.map((hole, i) => (asked.includes(i) ? hole.ask() : [hole.standing(aheadOf(order))]))
   const first = asks.map((candidates) => candidates[0]!)
   if (asks.every(({ length }) => length === 1)) {
-    const stepJobs = [withLogits(surroundings.stepJob(first, endIds), first)]
+    const reads = first.flatMap(({ read }, hole) => {
+      const readJob = read ? surroundings.readJob(hole, first, endIds) : undefined
+      return readJob ? [{ hole, readJob }] : []
+    })
+    const slotCounts = first.map(({ slots }) => slots.length)
     return {
       job,
-      stepJobs,
+      stepJobs: [withLogits(surroundings.stepJob(first, endIds), first), ...reads.map(({ readJob }) => readJob)],
       asked,
-      byHole: ([prediction]) =>
-        sliced(
-          prediction!,
-          first.map(({ slots }) => slots.length),
-        ),
+      byHole: ([prediction, ...read]) => {
+        const byHole = sliced(prediction!, slotCounts)
+        for (const [i, { hole }] of reads.entries()) byHole[hole]!.push(read[i]!)
+        return byHole
+      },
+      took: ([prediction, ...read]) => {
+        surroundings.took(prediction!)
+        for (const [i, { hole, readJob }] of reads.entries()) surroundings.tookRead(hole, readJob, read[i]!)
+      },
     }
   }
   const stepJobs = asks.flatMap((candidates, i) =>
@@ -250,7 +271,10 @@ function nextTurn(job: Job): Turn {
   )
   let taken = 0
   const bounds = asks.map(({ length }) => [taken, (taken += length)] as const)
-  return { job, stepJobs, asked, byHole: (predictions) => bounds.map(([from, to]) => predictions.slice(from, to)) }
+  return {
+    ...{ job, stepJobs, asked, took: () => {} },
+    byHole: (predictions) => bounds.map(([from, to]) => predictions.slice(from, to)),
+  }
 }
 
 function withLogits(job: StepJob, asked: readonly Asked[]): StepJob {

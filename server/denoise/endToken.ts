@@ -3,8 +3,9 @@ import type { Prediction } from '../engine/engine.ts'
 import { Canvas } from './canvas.ts'
 import type { CommitRules, Pick } from './commitRules.ts'
 import { type Asked, askedBy, type Filling, type FillingRules, type Outcome } from './filling.ts'
+import { mixed } from './hybrid.ts'
 import type { Sampler } from './sampling/sampler.ts'
-import { openSampler } from './schedule.ts'
+import { hybridOf, openSampler } from './schedule.ts'
 
 export interface EndToken {
   readonly kind: 'end-token'
@@ -25,14 +26,21 @@ export class EndTokenFilling implements Filling {
   }
 
   ask(): readonly Asked[] {
-    this.asked = askedBy(this.sampler, this.canvas)
+    this.asked = { ...askedBy(this.sampler, this.canvas), read: this.baseShare() > 0 }
     return [this.asked]
   }
 
-  take([prediction]: readonly Prediction[]): Outcome {
+  take([canvas, base]: readonly Prediction[]): Outcome {
     const rules: CommitRules = { ...this.with.rules, ends: 'last' }
-    const picks = this.sampler.pick(this.canvas, this.asked.slots, prediction!, rules)
+    const prediction = base ? mixed(canvas!, base, this.baseShare()) : canvas!
+    const picks = this.sampler.pick(this.canvas, this.asked.slots, prediction, rules)
     return commitUpToEnd(this.canvas, picks)
+  }
+
+  private baseShare(): number {
+    const hybrid = hybridOf(this.with.schedule)
+    if (!hybrid) return 0
+    return this.canvas.leftmostOpen() > 0 || this.with.continues ? hybrid.later : hybrid.first
   }
 }
 

@@ -11,6 +11,8 @@ export interface Asked {
   readonly slots: readonly number[]
   /** The whole distribution of each is needed. */
   readonly logits?: boolean
+  /** What the base says behind the committed run is needed too. */
+  readonly read?: boolean
 }
 
 /** What a sampler asks of a canvas that has open slots. */
@@ -31,7 +33,7 @@ export interface Filling {
   readonly canvas: Canvas
   /** What the next pass is asked; several canvases where one of them is to be chosen. */
   ask(): readonly Asked[]
-  /** Commits what the pass said, one prediction for each of `ask()`. */
+  /** Commits what the pass said, one prediction for each of `ask()`; where it asked to `read`, the base's comes last. */
   take(predictions: readonly Prediction[]): Outcome
 }
 
@@ -42,6 +44,8 @@ export interface FillingRules {
   readonly maskId: number
   /** Tells the canvases of a request apart, so that each draws numbers of its own (default 0). */
   readonly stream?: number
+  /** Something of the middle is filled already, and has become text. */
+  readonly continues?: boolean
 }
 
 /** What is said of some of the asked slots. @param rows indices into what was asked. */

@@ -90,7 +90,7 @@ export class OpenHole {
     const { rules } = this.rules
     const clamp = clampAfter(rules.clamp, [...this.done])
     const stream = (this.rules.stream ?? 0) + this.done.length
-    this.filling = openFilling(this.hole.length, { ...this.rules, rules: { ...rules, clamp }, stream })
+    this.filling = openFilling(this.hole.length, { ...this.rules, rules: { ...rules, clamp }, stream, continues: true })
   }
 
   progress(): Progress {

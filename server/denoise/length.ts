@@ -4,8 +4,9 @@ import { type EndToken, EndTokenFilling } from './endToken.ts'
 import { type ExpandDelete, ExpandDeleteFilling } from './expandDelete.ts'
 import type { Filling, FillingRules } from './filling.ts'
 import { type LengthSearch, LengthSearchFilling } from './lengthSearch.ts'
+import { type Verified, VerifiedFilling } from './verified.ts'
 
-export type Length = EndToken | EarlyEnd | LengthSearch | ExpandDelete
+export type Length = EndToken | EarlyEnd | LengthSearch | ExpandDelete | Verified
 
 /** A canvas of its own, nothing committed. */
 export function openFilling(length: Length, rules: FillingRules): Filling {
@@ -18,6 +19,8 @@ export function openFilling(length: Length, rules: FillingRules): Filling {
       return new LengthSearchFilling(length, rules)
     case 'expand-delete':
       return new ExpandDeleteFilling(length, rules)
+    case 'verified':
+      return new VerifiedFilling(length, rules)
   }
 }
 
@@ -32,6 +35,7 @@ function slotCounts(length: Length): readonly number[] {
   switch (length.kind) {
     case 'end-token':
     case 'early-end':
+    case 'verified':
       return [length.slots]
     case 'search':
       return length.lengths

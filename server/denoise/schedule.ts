@@ -1,4 +1,5 @@
 /** Which slots a step commits, as plain data; each kind is a file of `sampling/`. */
+import type { Hybrid } from './hybrid.ts'
 import { AnywhereSampler, type Rule } from './sampling/anywhere.ts'
 import { type BestOfPlan, bestOfPlan } from './sampling/bestOfPlan.ts'
 import { BlocksSampler } from './sampling/blocks.ts'
@@ -53,11 +54,19 @@ function ruleOf(schedule: Origin | BestOfPlan | Factor | EntropyBound, uniforms:
   }
 }
 
+/** The base's share, where it has one. */
+export function hybridOf(schedule: Schedule): Hybrid | undefined {
+  if (schedule.kind === 'blocks') return hybridOf(schedule.inner)
+  return schedule.kind === 'leftmost-first' ? schedule.hybrid : undefined
+}
+
 /** @throws {RangeError} for numbers that no sampler can work with. */
 export function checkSchedule(schedule: Schedule): void {
   switch (schedule.kind) {
     case 'leftmost-first':
       if (!(schedule.window >= 1)) throw new RangeError('a schedule needs a window of at least one slot')
+      for (const share of schedule.hybrid ? [schedule.hybrid.first, schedule.hybrid.later] : [])
+        if (!(share >= 0 && share <= 1)) throw new RangeError(`the base's share is 0 to 1, found ${share}`)
       return
     case 'surest-first':
       return

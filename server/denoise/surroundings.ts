@@ -11,6 +11,17 @@ export interface Surroundings {
   stepJob(holes: readonly Asked[], setIds: TokenIds): StepJob
   /** The same with a canvas that may not be chosen: nothing of it is kept. */
   probeJob(holes: readonly Asked[], setIds: TokenIds): StepJob
+  /**
+   * What rides in the same pass where a hole asks it: the base reads what was committed from the left, and says of each
+   * token it reads what comes next, of the last one what may stand in the leftmost open slot.
+   *
+   * @param hole index from the left.
+   * @returns nothing where it has read all that there is.
+   * @throws {RangeError} where the base cannot be had by itself.
+   */
+  readJob(hole: number, holes: readonly Asked[], setIds: TokenIds): StepJob | undefined
+  /** Takes over what the pass of `readJob` kept. */
+  tookRead(hole: number, job: StepJob, prediction: Prediction): void
   /** Takes over what the pass of `stepJob` kept, whether or not it is still needed. */
   took(prediction: Prediction): void
   /**

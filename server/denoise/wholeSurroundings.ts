@@ -65,6 +65,12 @@ export class WholeSurroundings implements Surroundings {
     if (this.keepsSuffix()) this.suffix = encodings.shift()
   }
 
+  readJob(): never {
+    throw new RangeError('rows that all see each other cannot be read left to right')
+  }
+
+  tookRead(): void {}
+
   async fold(hole: number, middle: TokenIds): Promise<void> {
     this.forget()
     this.texts[hole] = [...this.texts[hole]!, ...middle]

@@ -132,6 +132,11 @@ export function heldBack(before: string): string {
   return run ? run[1]! : '\n'
 }
 
+/** Whether the last token that is told ends in a letter, a digit or the like: a word that may go on. */
+export function endsInWord({ before, held }: Pick<Plan, 'before' | 'held'>): boolean {
+  return held === '' && /[\p{L}\p{M}\p{N}_]$/u.test(before)
+}
+
 /**
  * Holds the middle to `held`: its first tokens must spell that. What the last of them adds must not hold a line break
  * where the rest of a line is wanted.

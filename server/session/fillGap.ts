@@ -11,7 +11,7 @@ import type { Finish, Progress } from '../denoise/hole.ts'
 import type { HoleOrder } from '../denoise/holeOrder.ts'
 import type { Finished } from '../infill/finish.ts'
 import { finishHoles } from '../infill/finishHoles.ts'
-import { type HolesPlan, heldBackClamp, lineBreakOf, planHoles, type Scope } from '../infill/plan.ts'
+import { endsInWord, type HolesPlan, heldBackClamp, lineBreakOf, planHoles, type Scope } from '../infill/plan.ts'
 import { sureRun } from './gate.ts'
 import { holeOrderOf, lengthOf, type SessionModel, scheduleOf } from './sessionModel.ts'
 
@@ -194,7 +194,7 @@ async function readContext(
 }
 
 function denoiseRequest(
-  { texts, held }: HolesPlan,
+  { pieces, texts, held }: HolesPlan,
   { holes, maxTokens: wanted, certainty, order }: HolesRequest,
   model: SessionModel,
   context: CanvasContext,
@@ -217,7 +217,10 @@ function denoiseRequest(
       ...(scope === 'line' && !allAreLines ? { ownEndIds: new Set(lineEnds) } : {}),
     })),
     context,
-    schedule: scheduleOf(model),
+    schedule: scheduleOf(
+      model,
+      held.some((back, i) => endsInWord({ before: pieces[i]!, held: back })),
+    ),
     order: order ?? holeOrderOf(model),
     maskId,
     // A pass adds up one set for all of its rows: that of line breaks only where each of them may end a middle.

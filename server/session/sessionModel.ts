@@ -22,13 +22,21 @@ export interface SessionModel extends PlanModel {
   readonly canvasSlots: number
   readonly threshold: number
   readonly window: number // of the leftmost-first schedule
+  /** The base's share in the leftmost open slot, 0 … 1; of no meaning for models that are their own base. */
+  readonly baseShare: number
+  /** Whether completions are those that the base alone would write from left to right. */
+  readonly verify: boolean
 }
 
 /** Lengths that are looked at by `search`: past 32 a score says little (CAL's ends at 64, and fails beyond some 16). */
 const searchedLengths = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
 
+/** Of a canvas that is verified: 0.89 passes a token; 0.93 with guesses of at least 0.6, 0.89 with seven ahead. */
+const guessedAhead = { ahead: 3, threshold: 0.3 }
+
 /** @param maxTokens at least one. */
-export function lengthOf({ lengthMode, canvasSlots, expandId }: SessionModel, maxTokens: number): Length {
+export function lengthOf({ lengthMode, canvasSlots, expandId, verify }: SessionModel, maxTokens: number): Length {
+  if (verify) return { kind: 'verified', slots: canvasSlots, ...guessedAhead }
   switch (lengthMode) {
     case 'end-token':
       return { kind: 'end-token', slots: canvasSlots }
@@ -39,11 +47,19 @@ export function lengthOf({ lengthMode, canvasSlots, expandId }: SessionModel, ma
   }
 }
 
-/** Our own model's order is its own; others are filled where they are surest, and what grows one slot at a time. */
-export function scheduleOf({ attention, lengthMode, threshold, window }: SessionModel): Schedule {
+/**
+ * Our own model's order is its own; others are filled where they are surest, and what grows one slot at a time.
+ *
+ * @param endsInWord whether the text left of the gap does: its last word may be half a one, with which the base cannot go on.
+ */
+export function scheduleOf(model: SessionModel, endsInWord: boolean): Schedule {
+  const { attention, lengthMode, threshold, window, baseShare } = model
   switch (attention) {
-    case 'causal-context':
-      return { kind: 'leftmost-first', threshold, window }
+    case 'causal-context': {
+      const hybrid = { first: endsInWord ? 0 : baseShare, later: baseShare }
+      const mixes = lengthMode === 'end-token' && baseShare > 0
+      return { kind: 'leftmost-first', threshold, window, ...(mixes ? { hybrid } : {}) }
+    }
     case 'bidirectional':
       return { kind: 'surest-first', threshold: lengthMode === 'expand-delete' ? 1 : threshold }
   }

@@ -82,6 +82,18 @@ describe('complete', () => {
     expect(printed).toEqual({ code: 0, out: `-:1:22: ${bound.text}\n-:2:18: ${used.text}\n`, err: '' })
   })
 
+  test('with --verify fills in what the base writes, which knows nothing of what follows', async () => {
+    const place = (options: string) => lacuna(`complete -:1:11 --max-tokens 1 ${options}`, 'import os,\nsys.exit(0)\n')
+    expect((await place('')).out).toBe(' sys\n')
+    const { code, out } = await place('--verify')
+    expect(code).toBe(0)
+    expect(out).toMatch(/^ (?!sys)\w+\n$/)
+  })
+
+  test('with a --base-share the base has a say', async () => {
+    expect((await lacuna(`complete ${stack}:18:16 --base-share 40`)).out).toBe('self.items[-1]\n')
+  })
+
   test('stops at --max-tokens', async () => {
     const { out } = await lacuna(`complete ${stack}:18:16 --max-tokens 2`)
     expect('self.items[-1]\n'.startsWith(out.trimEnd())).toBe(true)
@@ -94,6 +106,8 @@ describe('bad arguments: exit code 2 and one clear line', () => {
     ['complete', 'missing FILE:LINE:COL'],
     [`complete ${stack}`, 'wanted FILE:LINE:COL'],
     [`complete ${stack}:0:1`, 'from 1'],
+    [`complete ${stack}:18:16 --base-share 120`, '--base-share takes 0 to 100, found "120"'],
+    [`complete ${stack}:18:16 --base-share 40 --verify`, '--verify leaves every token to the base'],
     [`complete ${stack}:18:99`, 'line 18 of test/bench/files/stack.py ends at column 16'],
     [`complete ${stack}:99:1`, 'has 22 lines'],
     ['complete nowhere.py:1:1', 'cannot read nowhere.py'],

@@ -144,6 +144,10 @@ describe('the whole way', () => {
     expect(err).toContain(message)
   })
 
+  test.each([{ verify: true }, { baseShare: 0.4 }])('a model with no base cannot ask it: %o', async (options) => {
+    await expect(openRooms(dirs.get(1)!, { cache: true, ...options })).rejects.toThrow(/cannot read left to right/)
+  })
+
   test('kept rows are no option of a model that reads its context exactly', async () => {
     const { dir, restore } = await changed({ attention: 'causal-context' })
     await expect(openRooms(dir, { cache: true, keep: 'both' })).rejects.toThrow(/only bidirectional models/)

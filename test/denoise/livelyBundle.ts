@@ -1,5 +1,5 @@
 /**
- * A random bidirectional bundle in float32 whose predictions hang on what stands around a slot, and gaps for it. With
+ * A random bundle in float32, bidirectional as a rule, whose predictions hang on what stands around a slot, and gaps for it. With
  * weights as they are drawn, the embedding of a row drowns all that attention adds to it: every mask says "mask".
  */
 import { readFile, writeFile } from 'node:fs/promises'
@@ -19,9 +19,14 @@ const loudness: readonly (readonly [name: RegExp, factor: number])[] = [
 ]
 
 /** @returns the folder of the bundle. */
-export async function livelyBundle(dir: string, logitsShift: 0 | 1): Promise<string> {
+export async function livelyBundle(
+  dir: string,
+  logitsShift: 0 | 1,
+  attention: 'bidirectional' | 'causal-context' = 'bidirectional',
+): Promise<string> {
   const [source, bundle] = [join(dir, 'source'), join(dir, 'bundle')]
-  await randomFolder(source, { attention: 'bidirectional', adapterRank: 0, layers: 3, logitsShift }, 14)
+  const adapterRank = attention === 'bidirectional' ? 0 : 4
+  await randomFolder(source, { attention, adapterRank, layers: 3, logitsShift }, 14)
   const path = join(source, 'model.safetensors')
   await writeFile(path, louder(await readFile(path)))
   await convertModel(source, bundle, { quant: 'f32', name: 'lively' })

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../server/base/errors.ts'
 import {
+  endsInWord,
   heldBack,
   heldBackClamp,
   lineBreakOf,
@@ -217,6 +218,16 @@ describe('heldBack', () => {
   ]
   for (const [before, held] of cases)
     test(`of ${JSON.stringify(before)} is ${JSON.stringify(held)}`, () => expect(heldBack(before)).toBe(held))
+})
+
+describe('endsInWord', () => {
+  const check = (marked: string) => {
+    const { text, cursor } = parseMarked(marked)
+    return endsInWord(planGap(text, cursor!, model))
+  }
+  for (const word of ['retu║rn', 'x1║', 'snake_║', 'été║', 'a\u0301║']) test(word, () => expect(check(word)).toBe(true))
+  for (const other of ['║', 'return ║', 'f(║', 'x =\t║', 'a\n║', '// 😀║'])
+    test(`not ${JSON.stringify(other)}`, () => expect(check(other)).toBe(false))
 })
 
 describe('heldBackClamp', () => {

@@ -24,4 +24,6 @@ export const byteModel: SessionModel = {
   canvasSlots: 8,
   threshold: 0.9,
   window: 4,
+  baseShare: 0,
+  verify: false,
 }

@@ -1,5 +1,5 @@
 /** What a session makes of its model: attention, length mode, room. Over an engine that knows the document. */
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { EncodingCache } from '../../server/cache/encodingCache.ts'
 import { Denoiser } from '../../server/denoise/denoiser.ts'
 import { askedFor, fillGap } from '../../server/session/fillGap.ts'
@@ -118,4 +118,35 @@ test('held-back text comes first, whatever is surest', async () => {
   // Slots seven and eight are ends, which wait.
   const sixth = engine.steps.map(([job]) => job!.ids.at(-3))
   expect(sixth.slice(0, 3), 'then the surest, which is the last').toEqual([byteIds.mask, byteIds.mask, 101])
+})
+
+describe('the base reads along', () => {
+  const twoMinds: Script = ({ position, canvas }) => {
+    const ofCanvas = [...canvas.values()].includes(byteIds.mask)
+    const text = bytesOf(ofCanvas ? 'x = yes' : 'x = nope')
+    return [{ id: text[position - 1] ?? byteIds.end, probability: 0.8 }]
+  }
+  const half = { baseShare: 0.6 }
+
+  test('from the first token on, where whole tokens stand before the gap', async () => {
+    expect((await fill('x =║', twoMinds)).shown).toBe(' yes')
+    expect((await fill('x =║', twoMinds, half)).shown).toBe(' nope')
+  })
+
+  test('from the second token on where a word may be cut', async () => {
+    const { shown, engine } = await fill('x = n║', twoMinds, half)
+    expect(shown).toBe('epe') // the canvas's first letter
+    expect(engine.steps[0]).toHaveLength(1)
+  })
+
+  test('not where a length is searched', async () =>
+    expect((await fill('x =║', twoMinds, { ...half, lengthMode: 'search' }, 4)).shown).toBe(' yes'))
+
+  test('and with verify on writes all of it, the canvas guessing ahead', async () => {
+    const agreed = document('print(value)')
+    const { shown, filled } = await fill('print(║\nmore', agreed, { verify: true })
+    expect(shown).toBe('value)')
+    expect(filled.steps).toBeLessThan('value)'.length)
+    expect((await fill('x =║', twoMinds, { verify: true })).shown).toBe(' nope')
+  })
 })

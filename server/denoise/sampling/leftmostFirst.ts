@@ -7,12 +7,15 @@
 import type { Prediction } from '../../engine/engine.ts'
 import type { Canvas } from '../canvas.ts'
 import { type CommitRules, clampedGuess, freeGuess, type Pick } from '../commitRules.ts'
+import type { Hybrid } from '../hybrid.ts'
 import type { Sampler } from './sampler.ts'
 
 export interface LeftmostFirst {
   readonly kind: 'leftmost-first'
   readonly threshold: number // probability
   readonly window: number // slots looked at, the leftmost open one included
+  /** What stands in the leftmost open slot is said by canvas and base together (default: by the canvas alone). */
+  readonly hybrid?: Hybrid
 }
 
 export class LeftmostFirstSampler implements Sampler {
