@@ -6,6 +6,8 @@ export default defineConfig({
     exactLines: 'test/bench/exactLines.ts',
     fullSize: 'test/bench/fullSize.ts',
     benchProviders: 'test/bench/providers.ts',
+    benchPeer: 'test/bench/peer.ts',
+    benchSamplers: 'test/bench/samplers.ts',
   },
   platform: 'node',
   external: ['onnxruntime-node'],
