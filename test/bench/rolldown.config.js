@@ -13,6 +13,8 @@ export default defineConfig({
     hybridLines: 'test/bench/hybridLines.ts',
     verify: 'test/bench/verify.ts',
     benchProviders: 'test/bench/providers.ts',
+    benchPeer: 'test/bench/peer.ts',
+    benchSamplers: 'test/bench/samplers.ts',
   },
   platform: 'node',
   external: ['onnxruntime-node'],
