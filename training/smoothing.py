@@ -55,7 +55,7 @@ def main():
     parser = argparse.ArgumentParser(description="Write smoothing.f16 from what the network says of real code.")
     for name in ("base", "adapter", "out", "folder"):
         parser.add_argument(name)
-    parser.add_argument("--gaps", type=int, default=48)
+    parser.add_argument("--gaps", type=int, default=16)
     parser.add_argument("--seed", type=int, default=77)
     arguments = parser.parse_args()
     base, tokenizer = load_base(arguments.base)
