@@ -16,9 +16,14 @@
  * too ("suffix first"): as much text in sight, but in an order no model was trained on. Ours also finds where the line
  * ends; the peer is stopped for free.
  *
+ * The peer's threads wait for each other by spinning: beside another busy process it loses tens of times its time, ours
+ * less. So the machine must be idle; `others_busy` is the share of all cores that was taken in pauses, and figures with more
+ * than a few per cent are worth nothing.
+ *
  * A step: 9 rows over 448 of context. Ours as one denoising step, the peer reading 9 tokens as a batch behind 448 in its cache.
  */
 import { accessSync, constants, existsSync } from 'node:fs'
+import { cpus } from 'node:os'
 import { basename, delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -54,6 +59,7 @@ interface Place {
   readonly encodedRows: number
   readonly ours: number
   readonly peers: readonly Peer[] // in the order of the models
+  readonly othersBusy: number // share of all cores, while neither worked
 }
 
 interface Peer {
@@ -111,6 +117,7 @@ async function compare(program: string, models: readonly string[]): Promise<void
     const figures = {
       threads,
       places: places.length,
+      others_busy: rounded(places.reduce((sum, place) => sum + place.othersBusy, 0) / places.length, 2),
       same_tokenization: await sameTokens(rooms, servers[0]!, cases),
       completion: Object.fromEntries(names.map((name, i) => [name, figuresOf(places, i)])),
       step: await stepFigures(rooms, servers, names),
@@ -120,6 +127,22 @@ async function compare(program: string, models: readonly string[]): Promise<void
     for (const server of servers) await server.stop()
     await rooms.close()
   }
+}
+
+/** How much of all cores is taken over that time, 0 to 1. */
+async function busyShare(ms: number): Promise<number> {
+  const read = () =>
+    cpus().reduce(
+      ({ busy, all }, { times }) => {
+        const spent = times.user + times.nice + times.sys + times.irq
+        return { busy: busy + spent, all: all + spent + times.idle }
+      },
+      { busy: 0, all: 0 },
+    )
+  const before = read()
+  await sleep(ms)
+  const after = read()
+  return (after.busy - before.busy) / Math.max(1, after.all - before.all)
 }
 
 /** One completion of each that is not counted. */
@@ -148,6 +171,7 @@ async function complete(
   await fillGap(rooms, earlier, open)
   for (const server of servers) await server.complete(before.prefixIds, 0)
   await sleep(100) // nobody's threads spin any more
+  const othersBusy = await busyShare(200)
 
   // 2. The word is there. Ours says how many tokens it is about, so it is the first; the peers take turns.
   const began = performance.now()
@@ -169,7 +193,7 @@ async function complete(
     const { wallMs } = await servers[i]!.complete([...now.suffixIds, ...now.prefixIds], tokens)
     peers[i] = { ...peers[i]!, suffixFirst: wallMs }
   }
-  return { tokens, steps: filled.steps, encodedRows: filled.encodedRows, ours, peers }
+  return { tokens, steps: filled.steps, encodedRows: filled.encodedRows, ours, peers, othersBusy }
 }
 
 function figuresOf(places: readonly Place[], i: number) {

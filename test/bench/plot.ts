@@ -51,6 +51,7 @@ export function plotSvg({ title, panels }: Plot): string {
   const [fullWidth, fullHeight] = [legendAt + legendWidth, top + height + 58]
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${fullWidth} ${fullHeight}" width="${fullWidth}" height="${fullHeight}" font-family="system-ui, sans-serif" font-size="12">`,
+    `<title>${escaped(title)}</title>`,
     `<style>${style}</style>`,
     `<rect class="paper" width="${fullWidth}" height="${fullHeight}"/>`,
     text(gapBefore, 24, title, 'font-size="15" font-weight="600"'),
@@ -145,8 +146,11 @@ function marker(index: number, x: number, y: number): string {
 }
 
 function text(x: number, y: number, content: string, attributes = ''): string {
-  const safe = content.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
-  return `<text x="${x}" y="${y}" ${attributes}>${safe}</text>`
+  return `<text x="${x}" y="${y}" ${attributes}>${escaped(content)}</text>`
+}
+
+function escaped(content: string): string {
+  return content.replaceAll('&', '&amp;').replaceAll('<', '&lt;')
 }
 
 const fixed = (value: number): number => Number(value.toFixed(1))
