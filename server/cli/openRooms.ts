@@ -35,6 +35,8 @@ export interface RoomOptions {
   /** Told when a provider failed in a pass and the next one took over. */
   readonly onMoved?: (report: OpenReport) => void
   readonly canvasSlots?: number
+  /** `stored`: matrices are multiplied as they lie on disk, where 8 bits would be faster; for comparisons. */
+  readonly weights?: 'fastest' | 'stored'
   /** Of bidirectional models alone: rows kept between the steps of a request (default: nothing). */
   readonly keep?: Keep
   readonly refreshEvery?: number // steps; of no meaning when nothing is kept
@@ -101,7 +103,7 @@ export function engineOptions(
   const { layers, kvHeads, headDim, vocab, maskId, logitsShift, maxPositions, adapter } = manifest
   return {
     graphPath,
-    ...(int8 ? { int8 } : {}),
+    ...(int8 && options.weights !== 'stored' ? { int8 } : {}),
     layers,
     kvHeads,
     headDim,

@@ -104,49 +104,49 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
       stash_type: { int: 1 },
     })
 
-  const everyRow = g.op('Reshape', [ids, g.int64([-1])])
   /** Rows in 8 bits, each with a scale of its own: what is rounded does not depend on other rows. */
   const rounded = (x: string): { levels: string; scale: string } => {
     const most = g.op('ReduceMax', [g.op('Abs', [x]), g.int64([-1])], { keepdims: { int: 0 } })
-    const scale = g.op('Mul', [g.op('Max', [most, g.float32([1e-20])]), g.float32([1 / 127])]) // [B·Q]
+    const scale = g.op('Mul', [most, g.float32([1 / 127])]) // [B·Q]; of a row of zeros 0, and so is all it is multiplied to
     const levels = g.op('QuantizeLinear', [x, scale, zeroPoints()], { axis: { int: 0 } })
     return { levels, scale: g.op('Unsqueeze', [scale, g.int64([-1])]) }
   }
   const zero = () => g.op('Cast', [g.float32([128])], { to: { int: 2 } })
-  const zeroPoints = memo(() => g.op('Expand', [zero(), g.op('Shape', [everyRow])]))
-  /** `x [B·Q, columns]` times a matrix of `int8Weights`. */
-  const linearInt8 = (x: string, name: string, group: LinearGroup): string[] => {
+  const zeroPoints = memo(() => g.op('Expand', [zero(), g.op('Shape', [g.op('Reshape', [ids, g.int64([-1])])])]))
+  /** `x [B·Q, columns]` times a matrix of `int8Weights`. Rows are scaled once, at the end: until then all are whole numbers. */
+  const linearInt8 = (x: string, name: string, group: LinearGroup): string => {
     const { rows: partRows } = groupSize(shape, group)
     const { levels, scale } = rounded(x)
-    const exact = g.contrib('MatMulIntegerToFloat', [
-      levels,
-      weight(`${name}.levels`),
-      g.float32([1]),
-      weight(`${name}.level_scales`),
-      zero(),
-    ])
-    const y = g.op('Mul', [exact, scale])
-    const parts = g.ops(
-      'Split',
-      [y, g.int64([...partRows, ...(gate ? [partRows.length * adapterRank] : [])])],
-      partRows.length + (gate ? 1 : 0),
-      { axis: { int: -1 } },
+    const times = (matrix: string): string =>
+      g.contrib('MatMulIntegerToFloat', [
+        levels,
+        weight(`${name}.${matrix}levels`),
+        g.float32([1]),
+        weight(`${name}.${matrix}level_scales`),
+        zero(),
+      ])
+    let y = times('')
+    if (gate) y = g.op('Gemm', [g.op('Mul', [times('lora_'), gate]), adapterOut(name, partRows), y])
+    y = g.op('Mul', [y, scale])
+    return biases.includes(group) ? g.op('Add', [y, weight(`${name}.bias`)]) : y
+  }
+  /** Second factors of the adapter `[parts · rank, rows]`: each part's in its own columns. */
+  const adapterOut = (name: string, partRows: readonly number[]): string => {
+    const width = partRows.reduce((sum, n) => sum + n, 0)
+    return concat(
+      partRows.map((rowCount, part) => {
+        const before = partRows.slice(0, part).reduce((sum, n) => sum + n, 0)
+        const factor = transposed(asFloat(`${name}.${part}.lora_B`)) // [rank, rowCount]
+        return partRows.length > 1 ? g.op('Pad', [factor, g.int64([0, before, 0, width - before - rowCount])]) : factor
+      }),
+      0,
     )
-    if (!gate) return parts
-    const low = g.op('Mul', [parts.at(-1)!, gate])
-    const lows =
-      partRows.length > 1
-        ? g.ops('Split', [low], partRows.length, { axis: { int: -1 }, num_outputs: { int: partRows.length } })
-        : [low]
-    return parts
-      .slice(0, -1)
-      .map((part, i) => g.op('Gemm', [lows[i]!, transposed(asFloat(`${name}.${i}.lora_B`)), part]))
   }
   /** `x [B·Q, columns]` times a stored matrix, the adapter on denoising rows included: a value for each part of the group. */
   const linear = (x: string, layer: number, group: LinearGroup): string[] => {
     const { rows: partRows } = groupSize(shape, group)
-    if (stored.has(`layers.${layer}.${group}.levels`)) return linearInt8(x, `layers.${layer}.${group}`, group)
-    const y = linearBlocks(x, layer, group)
+    const name = `layers.${layer}.${group}`
+    const y = stored.has(`${name}.levels`) ? linearInt8(x, name, group) : linearBlocks(x, layer, group)
     return partRows.length > 1
       ? g.ops('Split', [y, g.int64([...partRows])], partRows.length, { axis: { int: -1 } })
       : [y]
@@ -221,13 +221,7 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
   // query, which is small, once a pass.
   const scale = g.float32([amplitude ** 2 * headDim ** -0.5])
   const hereScaled = { cos: g.op('Mul', [here.cos, scale]), sin: g.op('Mul', [here.sin, scale]) }
-  const before = rotation(pastPositions)
-  // Past and new columns are never laid side by side: that would copy all that is kept in every layer of every pass.
-  const columns = g.op(
-    'Concat',
-    [g.op('Shape', [pastPositions], { start: { int: 1 } }), g.op('Shape', [positions], { start: { int: 1 } })],
-    { axis: { int: 0 } },
-  ) // [P, Q]
+  const everywhere = rotation(g.op('Concat', [pastPositions, positions], { axis: { int: 1 } }))
   const rotate = (x: string, { cos, sin }: { cos: string; sin: string }): string =>
     g.op('RotaryEmbedding', [x, cos, sin])
   const groupBias = g.op('Concat', Array(heads / kvHeads).fill(bias), { axis: { int: 2 } }) // [B, 1, groups·Q, P+Q]
@@ -257,16 +251,15 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
     const present = { type: 'float32', dims: ['B', kvHeads, 'Q', headDim] } as const
     g.output({ name: `present.${layer}.key`, ...present }, newKey)
     g.output({ name: `present.${layer}.value`, ...present }, newValue)
+    const keys = rotate(g.op('Concat', [pastKey, newKey], { axis: { int: 2 } }), everywhere)
+    const values = g.op('Concat', [pastValue, newValue], { axis: { int: 2 } })
     // Heads that share a key are rows of one product: [B, kvHeads, groups·Q, headDim].
     const query = g.op('Reshape', [rotate(normed(splitHeads(q, heads), 'query_norm'), hereScaled), queryShape])
-    const scores = [rotate(pastKey, before), rotate(newKey, here)].map((key) =>
-      g.op('MatMul', [query, g.op('Transpose', [key], { perm: { ints: [0, 1, 3, 2] } })]),
-    )
-    const weights = g.op('Softmax', [g.op('Add', [g.op('Concat', scores, { axis: { int: -1 } }), groupBias])], {
-      axis: { int: -1 },
-    })
-    const [onPast, onNew] = g.ops('Split', [weights, columns], 2, { axis: { int: -1 } }) as [string, string]
-    const attended = g.op('Add', [g.op('MatMul', [onPast, pastValue]), g.op('MatMul', [onNew, newValue])])
+    const scores = g.op('MatMul', [query, g.op('Transpose', [keys], { perm: { ints: [0, 1, 3, 2] } })])
+    const attended = g.op('MatMul', [
+      g.op('Softmax', [g.op('Add', [scores, groupBias])], { axis: { int: -1 } }),
+      values,
+    ])
     const byRow = g.op('Transpose', [g.op('Reshape', [attended, attendedShape])], { perm: { ints: [0, 2, 1, 3] } })
     x = g.op('Add', [x, linear(g.op('Reshape', [byRow, g.int64([-1, heads * headDim])]), layer, 'o')[0]!])
     const gateUp = linear(norm(x, `layers.${layer}.post_attention_layernorm`), layer, 'gate_up') as [string, string]

@@ -1,6 +1,6 @@
 /**
- * The matrices of a Q4_1 bundle as a processor multiplies them fastest: signed 8 bits with one scale for each row, the
- * first factors of the adapter as more rows of the same matrix. Made when a session is opened, from the files as they
+ * The matrices of a Q4_1 bundle as a processor multiplies them fastest: signed 8 bits with one scale for each row; so are
+ * the first factors of the adapter. Made when a session is opened, from the files as they
  * are; what is on disk stays as it was published.
  *
  * Activations get 8 bits with one scale for each row, so channels that are much larger than the others would take the bits
@@ -26,7 +26,7 @@ const normOf = { qkv: 'input_layernorm', gate_up: 'post_attention_layernorm' } a
 
 /**
  * The tensors of the graph that multiplies in 8 bits: those of the bundle, and in the place of its matrices `X.levels`
- * `[columns, rows]` and `X.level_scales` `[rows]`; what smoothing changes besides is made anew too.
+ * `[columns, rows]` and `X.level_scales` `[rows]`, of the adapter's first factors `X.lora_levels` and so on; what smoothing changes besides is made anew too.
  */
 export function int8Tensors(shape: ModelShape, stored: BundleLayout['tensors']): Map<string, StoredTensor> {
   const tensors = new Map(stored)
@@ -39,12 +39,16 @@ export function int8Tensors(shape: ModelShape, stored: BundleLayout['tensors']):
   for (let layer = 0; layer < shape.layers; layer++) {
     for (const { name } of linearGroups) {
       const { rows, columns } = groupSize(shape, name)
-      const width = rows.reduce((sum, count) => sum + count + shape.adapterRank, 0)
+      const width = rows.reduce((sum, count) => sum + count, 0)
       const at = `layers.${layer}.${name}`
       for (const part of ['quants', 'scales', 'minimums']) tensors.delete(`${at}.${part}`)
       for (const part of rows.keys()) tensors.delete(`${at}.${part}.lora_A`)
       put(`${at}.levels`, 'int8', [columns, width])
       put(`${at}.level_scales`, 'float32', [width])
+      const ranks = rows.length * shape.adapterRank
+      if (ranks === 0) continue
+      put(`${at}.lora_levels`, 'int8', [columns, ranks])
+      put(`${at}.lora_level_scales`, 'float32', [ranks])
     }
     for (const norm of Object.values(normOf)) put(`layers.${layer}.${norm}.weight`, 'float32', [shape.width])
     if (shape.adapterRank > 0) put(`layers.${layer}.gate_up.1.lora_B`, 'float32', [shape.mlp, shape.adapterRank])
@@ -92,15 +96,19 @@ export async function int8Weights(
         const into = smoothing.into(layer, name)
         // What is divided by a factor before the last product of the block comes out of its second part.
         const outOf = name === 'gate_up' ? smoothing.into(layer, 'down') : undefined
-        const levels = new Int8Array(bytes.buffer, made.get(`${at}.levels`)!.offset, made.get(`${at}.levels`)!.length)
-        const matrix = new Int8Matrix(levels, floatsAt(`${at}.level_scales`), into, largest)
+        const matrixAt = (matrix: string): Int8Matrix => {
+          const { offset, length } = made.get(`${at}.${matrix}levels`)!
+          const levels = new Int8Array(bytes.buffer, offset, length)
+          return new Int8Matrix(levels, floatsAt(`${at}.${matrix}level_scales`), into, largest)
+        }
         const blocks = { quants: await read(`${at}.quants`), scales: await halves(`${at}.scales`) }
-        matrix.addBlocks(
+        matrixAt('').addBlocks(
           { ...blocks, minimums: await halves(`${at}.minimums`) },
           outOf && { from: rows[0]!, by: outOf },
         )
-        for (let part = 0; shape.adapterRank > 0 && part < rows.length; part++)
-          matrix.addRows(fromHalves(await halves(`${at}.${part}.lora_A`)), columns)
+        const adapter = shape.adapterRank > 0 ? matrixAt('lora_') : undefined
+        for (let part = 0; adapter && part < rows.length; part++)
+          adapter.addRows(fromHalves(await halves(`${at}.${part}.lora_A`)), columns)
         if (outOf && shape.adapterRank > 0) {
           const factors = fromHalves(await halves(`${at}.1.lora_B`))
           floatsAt(`${at}.1.lora_B`).set(factors.map((value, i) => value / outOf[Math.floor(i / shape.adapterRank)]!))

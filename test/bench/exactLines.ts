@@ -24,10 +24,15 @@ const { values, positionals } = parseArgs({
     show: { type: 'string', default: '0' },
     print: { type: 'boolean' },
     raw: { type: 'boolean' },
+    stored: { type: 'boolean' },
   },
 })
 Object.assign(windowSize, { prefix: Number(values.prefix) })
-const rooms = await openRooms(await resolveModel(), { cache: true, canvasSlots: Number(values.slots) })
+const rooms = await openRooms(await resolveModel(), {
+  cache: true,
+  canvasSlots: Number(values.slots),
+  weights: values.stored ? 'stored' : 'fastest',
+})
 Object.assign(rooms.model, {
   threshold: Number(values.threshold),
   window: Number(values.window),
