@@ -76,8 +76,12 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
   if (attention === 'bidirectional' && (options.verify || (options.baseShare ?? 0) > 0)) {
     throw new UserError(`${name} cannot read left to right: there is no base to verify by, or to have a share`)
   }
-  const tokenizer = await readTokenizer(dir, bundle.manifest.vocab) // before the engine, which would have to be closed again
-  const engine = await openOnnxEngine(engineOptions(bundle, options), options.onMoved)
+  const opening = openOnnxEngine(engineOptions(bundle, options), options.onMoved)
+  // Read here while the worker opens the graph: each takes most of a second.
+  const reading = readTokenizer(dir, bundle.manifest.vocab)
+  const [opened, read] = await Promise.allSettled([opening, reading])
+  if (read.status === 'rejected' && opened.status === 'fulfilled') await opened.value.close()
+  const [engine, tokenizer] = [await opening, await reading]
   const enabled = options.cache
   const turns = new Turns()
   return {

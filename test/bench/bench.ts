@@ -104,7 +104,7 @@ const measures: Readonly<Record<Part, (rooms: OpenRooms) => Promise<object>>> = 
       .filter((_, i) => i % 5 === 0)
       .slice(0, 6)
     const began = performance.now()
-    execFileSync(process.execPath, [`${root}dist/main.js`, 'complete', `${root}test/bench/files/stack.py:18:16`])
+    execFileSync(process.execPath, [`${root}dist/main.js`, 'complete', `${root}test/bench/files/stack.py:21:16`])
     return { cold_ms: rounded(performance.now() - began, 0), ...(await stepCost(rooms, text, offsets)) }
   },
 }

@@ -20,16 +20,16 @@ async function lacuna(args: string, input = '') {
 
 describe('complete', () => {
   test('prints what belongs in the gap', async () => {
-    expect(await lacuna(`complete ${stack}:18:16`)).toEqual({ code: 0, out: 'self.items[-1]\n', err: '' })
+    expect(await lacuna(`complete ${stack}:21:16`)).toEqual({ code: 0, out: 'len(self.items)\n', err: '' })
   })
 
   test('with --json says where the text goes and what it took', async () => {
-    const { code, out } = await lacuna(`complete ${stack}:18:16 --json`)
+    const { code, out } = await lacuna(`complete ${stack}:21:16 --json`)
     expect(code).toBe(0)
     expect(JSON.parse(out)).toEqual({
       kind: 'completion',
-      text: 'self.items[-1]',
-      range: { start: { line: 17, character: 15 }, end: { line: 17, character: 15 } },
+      text: 'len(self.items)',
+      range: { start: { line: 20, character: 15 }, end: { line: 20, character: 15 } },
       steps: expect.any(Number),
       model: 'lacuna-135m',
       ms: {
@@ -42,7 +42,7 @@ describe('complete', () => {
   })
 
   test('without the cache says the same', async () => {
-    expect((await lacuna(`complete ${stack}:18:16 --no-cache`)).out).toBe('self.items[-1]\n')
+    expect((await lacuna(`complete ${stack}:21:16 --no-cache`)).out).toBe('len(self.items)\n')
   })
 
   test('reads standard input, counts columns in UTF-16 units, keeps CRLF', async () => {
@@ -91,13 +91,13 @@ describe('complete', () => {
   })
 
   test('with a --base-share the base has a say', async () => {
-    expect((await lacuna(`complete ${stack}:18:16 --base-share 40`)).out).toBe('self.items[-1]\n')
+    expect((await lacuna(`complete ${stack}:21:16 --base-share 40`)).out).toBe('len(self.items)\n')
   })
 
   test('stops at --max-tokens', async () => {
-    const { out } = await lacuna(`complete ${stack}:18:16 --max-tokens 2`)
-    expect('self.items[-1]\n'.startsWith(out.trimEnd())).toBe(true)
-    expect(out.trimEnd().length).toBeLessThan('self.items[-1]'.length)
+    const { out } = await lacuna(`complete ${stack}:21:16 --max-tokens 2`)
+    expect('len(self.items)\n'.startsWith(out.trimEnd())).toBe(true)
+    expect(out.trimEnd().length).toBeLessThan('len(self.items)'.length)
   })
 })
 
@@ -106,8 +106,8 @@ describe('bad arguments: exit code 2 and one clear line', () => {
     ['complete', 'missing FILE:LINE:COL'],
     [`complete ${stack}`, 'wanted FILE:LINE:COL'],
     [`complete ${stack}:0:1`, 'from 1'],
-    [`complete ${stack}:18:16 --base-share 120`, '--base-share takes 0 to 100, found "120"'],
-    [`complete ${stack}:18:16 --base-share 40 --verify`, '--verify leaves every token to the base'],
+    [`complete ${stack}:21:16 --base-share 120`, '--base-share takes 0 to 100, found "120"'],
+    [`complete ${stack}:21:16 --base-share 40 --verify`, '--verify leaves every token to the base'],
     [`complete ${stack}:18:99`, 'line 18 of test/bench/files/stack.py ends at column 16'],
     [`complete ${stack}:99:1`, 'has 22 lines'],
     ['complete nowhere.py:1:1', 'cannot read nowhere.py'],

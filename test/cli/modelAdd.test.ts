@@ -79,7 +79,7 @@ test('interrupted twice, resumed, converted, verified, used', async () => {
   expect(shown.out).toMatch(/^licence +apache-2\.0$/m)
   expect(shown.out).toMatch(/^origin +someone\/tiny/m)
   const completed = await startLacuna(
-    ['complete', '--model', 'tiny', '--json', '--max-tokens', '4', 'test/bench/files/stack.py:18:16'],
+    ['complete', '--model', 'tiny', '--json', '--max-tokens', '4', 'test/bench/files/stack.py:21:16'],
     env,
   ).ended
   outputs.push(verified.err, completed.out, completed.err)

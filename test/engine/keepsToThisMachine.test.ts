@@ -21,5 +21,5 @@ async function filesLeftBy(args: readonly string[]): Promise<string[]> {
 }
 
 test('a completion leaves no file behind and queues none to be sent', async () => {
-  expect(await filesLeftBy(['dist/main.js', 'complete', 'test/bench/files/stack.py:18:16'])).toEqual([])
+  expect(await filesLeftBy(['dist/main.js', 'complete', 'test/bench/files/stack.py:21:16'])).toEqual([])
 })

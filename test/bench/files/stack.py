@@ -15,7 +15,7 @@ class Stack:
     def peek(self):
         if not self.items:
             raise IndexError("peek at an empty stack")
-        return 
+        return self.items[-1]
 
     def __len__(self):
-        return len(self.items)
+        return 
