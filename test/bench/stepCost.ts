@@ -3,12 +3,12 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as ort from 'onnxruntime-node'
 import { engineOptions, type OpenRooms } from '../../server/cli/openRooms.ts'
-import { defaultSettings } from '../../server/config/settings.ts'
+import { int8Graph } from '../../server/engine/onnx/int8Session.ts'
 import { defaultThreads } from '../../server/engine/onnx/onnxEngine.ts'
 import { planGap } from '../../server/infill/plan.ts'
 import { bundleShape, readModelConfig } from '../../server/model/modelConfig.ts'
 import { type Bundle, openBundle } from '../../server/model/openBundle.ts'
-import { fillGap, unasked } from '../../server/session/fillGap.ts'
+import { askedFor, fillGap } from '../../server/session/fillGap.ts'
 import { naiveStep, rooflineGraph, sessionOptions } from './rawSession.ts'
 import { median, rounded } from './stats.ts'
 
@@ -19,7 +19,11 @@ export async function stepCost(rooms: OpenRooms, text: string, offsets: readonly
   const bundle = await openBundle(rooms.dir)
   const options = engineOptions(bundle)
   const shape = bundleShape(await readModelConfig(rooms.dir), bundle.manifest)
-  const full = await ort.InferenceSession.create(bundle.graphPath, sessionOptions(defaultThreads()))
+  // The same products as ours, over everything.
+  const { graph, externalData } = bundle.int8
+    ? await int8Graph(bundle.graphPath, bundle.int8)
+    : { graph: await readFile(bundle.graphPath), externalData: [] }
+  const full = await ort.InferenceSession.create(graph, { ...sessionOptions(defaultThreads()), externalData })
   const roofline = await openRoofline(rooflineGraph(shape), bundle)
   const steps = await byRows(rooms, roofline, shape.width)
   const naive = await againstNaive(rooms, full, options, text, offsets)
@@ -89,7 +93,7 @@ async function againstNaive(
       offset,
       scope: 'line' as const,
       maxTokens: 24,
-      certainty: unasked(defaultSettings.showAbove),
+      certainty: askedFor, // the whole line
     }
     // The place is warm up to the word before, as it is while somebody types.
     await fillGap(rooms, { ...request, text: text.slice(0, offset - 3) + text.slice(offset), offset: offset - 3 }, open)

@@ -108,7 +108,7 @@ describe('bad arguments: exit code 2 and one clear line', () => {
     [`complete ${stack}:0:1`, 'from 1'],
     [`complete ${stack}:21:16 --base-share 120`, '--base-share takes 0 to 100, found "120"'],
     [`complete ${stack}:21:16 --base-share 40 --verify`, '--verify leaves every token to the base'],
-    [`complete ${stack}:18:99`, 'line 18 of test/bench/files/stack.py ends at column 16'],
+    [`complete ${stack}:21:99`, 'line 21 of test/bench/files/stack.py ends at column 16'],
     [`complete ${stack}:99:1`, 'has 22 lines'],
     ['complete nowhere.py:1:1', 'cannot read nowhere.py'],
     [`complete ${stack}:1:1 --max-tokens none`, '--max-tokens takes a whole number'],
