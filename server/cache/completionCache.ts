@@ -16,6 +16,8 @@ export interface KeptCompletion {
   readonly text: string
   readonly replaceAfter: number // UTF-16 units right of the cursor that the text replaces
   readonly reason?: string
+  /** Too little of it is sure to be shown; kept so that the model is not asked again while it is typed. */
+  readonly hidden?: true
   /** 'unsure': the model stopped early, and might say more if asked by hand; 'partial': it has not finished yet. */
   readonly kind: 'whole' | 'unsure' | 'partial'
 }

@@ -12,6 +12,7 @@ import { CompletionCache, type Found, type KeptCompletion, type Place } from '..
 import { contextWindow } from '../infill/contextWindow.ts'
 import { windowSize } from '../infill/plan.ts'
 import { askedFor, type Filled, fillGap, type Rooms, unasked } from './fillGap.ts'
+import { isWorthALook } from './gate.ts'
 import { type Ahead, readAhead } from './readAhead.ts'
 import type { Answer, InfillRequest, Session, Whereabouts } from './session.ts'
 
@@ -117,7 +118,7 @@ export class LiveSession implements Session {
 
   private async answer(request: InfillRequest, signal: AbortSignal): Promise<Answer> {
     const { clock, settings } = this.options
-    const { completionBudgetMs, inlineBudgetMs, invokedBudgetMs } = settings()
+    const { completionBudgetMs, inlineBudgetMs, invokedBudgetMs, showAbove } = settings()
     const virtual = withSelection(request)
     const { offset } = virtual
     const place = placeOf(request.snapshot.uri, virtual, settings())
@@ -133,11 +134,12 @@ export class LiveSession implements Session {
     filled.catch(() => {}) // told to those who still wait
     try {
       const first = await Promise.race([filled, budgetReached, rejected(signal)])
-      if (first !== 'budget') return answerOf(keptOf(first, offset), offset, request)
+      if (first !== 'budget') return answerOf(keptOf(first, offset, showAbove), offset, request)
       const job = this.jobs.get(place.uri)
       if (!job || !samePlace(job.place, place)) return { kind: 'pending' }
       job.wantedLater = true
-      if (!job.shown) return { kind: 'pending' }
+      const hides = !request.invoked && showAbove > 0
+      if (!job.shown || (hides && !isWorthALook(job.shown.text))) return { kind: 'pending' }
       const partial = keptEdit(job.shown, offset, 'partial')
       this.completions.set(place, partial)
       return answerOf(partial, offset, request)
@@ -236,7 +238,7 @@ export class LiveSession implements Session {
   }
 
   private finished(place: Place, offset: number, filled: Filled): void {
-    this.completions.set(place, keptOf(filled, offset))
+    this.completions.set(place, keptOf(filled, offset, this.options.settings().showAbove))
     this.options.onFilled?.(filled)
     const { kind, tokens, steps, encodedRows, ms } = filled
     const took = `${tokens} tokens, ${steps} steps, ${encodedRows} rows encoded, ${Math.round(ms.total)} ms`
@@ -276,15 +278,19 @@ function keptEdit({ span, text }: TextEdit, offset: number, kind: KeptCompletion
   return { text, replaceAfter: span.end - offset, kind }
 }
 
-function keptOf(filled: Filled, offset: number): KeptCompletion {
+function keptOf(filled: Filled, offset: number, showAbove: number): KeptCompletion {
   const kind = filled.finish === 'unsure' ? 'unsure' : 'whole'
-  if (filled.kind === 'completion') return keptEdit(filled.edit, offset, kind)
+  if (filled.kind === 'completion') {
+    const kept = keptEdit(filled.edit, offset, kind)
+    return kind === 'unsure' && showAbove > 0 && !isWorthALook(kept.text) ? { ...kept, hidden: true } : kept
+  }
   return { text: '', replaceAfter: 0, reason: filled.reason, kind }
 }
 
 /** Back from the virtual document: a chosen item is part of the edit. */
 function answerOf(kept: KeptCompletion, offset: number, { selected }: InfillRequest): Answer {
   const partial = kept.kind === 'partial'
+  if (kept.hidden) return { kind: 'nothing', reason: 'too little is sure to be worth a look' }
   if (kept.text === '') return { kind: 'nothing', reason: kept.reason ?? 'nothing was left to add' }
   if (!selected)
     return {

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { unasked } from '../../server/session/fillGap.ts'
-import { sureRun } from '../../server/session/gate.ts'
+import { isWorthALook, sureRun } from '../../server/session/gate.ts'
 
 const middle = (probabilities: number[]) => ({ ids: probabilities.map((_, i) => i), probabilities })
 
@@ -33,3 +33,14 @@ test('work is given up only where no more of it could be shown', () =>
       },
     ),
   ))
+
+test.each([
+  ['', false],
+  [' = ', false],
+  ['(', false],
+  [' of', false],
+  ['one', true],
+  [' = 1;', true],
+])('whether "%s" is worth a look: %s', (beginning, isWorth) => {
+  expect(isWorthALook(beginning)).toBe(isWorth)
+})

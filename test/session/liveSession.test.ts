@@ -53,6 +53,17 @@ describe('answers', () => {
     await session.close()
   })
 
+  test('no beginning of a character or two; typed all the same, the model is not asked again', async () => {
+    const { session, ask, engine } = sessionThatKnows('f(ab, two)', { showAbove: 0.8 })
+    engine.script = knows([byteIds.documentStart, ...bytesOf('f(ab, two)')], (position) => (position < 5 ? 0.99 : 0.6))
+    expect(await ask('f(║')).toMatchObject({ kind: 'nothing', reason: expect.stringMatching(/too little/) })
+    const steps = engine.steps.length
+    expect(await ask('f(a║')).toMatchObject({ kind: 'nothing' })
+    expect(engine.steps).toHaveLength(steps)
+    expect(await ask('f(║', { invoked: true })).toMatchObject({ edit: { text: 'ab, two)' } })
+    await session.close()
+  })
+
   test('anything at all where the setting says so, from then on', async () => {
     const changed = { showAbove: 0.3 }
     const { ask } = sessionThatKnows('print(value)', changed, 0.25)
