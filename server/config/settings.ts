@@ -28,8 +28,8 @@ export const settingsSchema = z.object({
     .describe('When a request for ghost text is answered at the latest.'),
   invokedBudgetMs: milliseconds(600_000).default(5000).describe('The same when asked for by hand.'),
   debounceMs: milliseconds(10_000)
-    .default(75)
-    .describe("Rest after a keystroke before work begins, the editor's own included."),
+    .default(0)
+    .describe("Rest after a keystroke before the model is asked, the editor's own included; what is superseded stops between two passes anyway."),
   model: z
     .string()
     .min(1)

@@ -15,7 +15,7 @@ test('nothing said: the defaults', () => {
     completionBudgetMs: 80,
     inlineBudgetMs: 500,
     invokedBudgetMs: 5000,
-    debounceMs: 75,
+    debounceMs: 0,
     providers: ['cpu'],
   })
 })

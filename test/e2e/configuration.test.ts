@@ -94,7 +94,7 @@ test('each method can be switched off, live', async () => {
 })
 
 test("the editor's own delay counts towards the debounce", async () => {
-  const helix = await startWatched({ name: 'helix' })
+  const helix = await startWatched({ name: 'helix', initializationOptions: { debounceMs: 100 } })
   expect(helix.settings().debounceMs).toBe(0)
   await helix.server.end()
   const neovim = await startWatched({ name: 'Neovim', initializationOptions: { debounceMs: 100 } })
