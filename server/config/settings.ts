@@ -29,7 +29,9 @@ export const settingsSchema = z.object({
   invokedBudgetMs: milliseconds(600_000).default(5000).describe('The same when asked for by hand.'),
   debounceMs: milliseconds(10_000)
     .default(0)
-    .describe("Rest after a keystroke before the model is asked, the editor's own included; what is superseded stops between two passes anyway."),
+    .describe(
+      "Rest after a keystroke before the model is asked, the editor's own included; what is superseded stops between two passes anyway.",
+    ),
   model: z
     .string()
     .min(1)

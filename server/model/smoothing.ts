@@ -36,7 +36,7 @@ export async function readSmoothing(path: string, shape: ModelShape): Promise<Sm
   const none = noSmoothing(shape)
   return {
     into(layer, group) {
-      const at = smoothed.findIndex((name) => name === group)
+      const at = (smoothed as readonly LinearGroup[]).indexOf(group)
       if (at < 0) return none.into(layer, group)
       const first = layer * perLayer + sizes.slice(0, at).reduce((sum, size) => sum + size, 0)
       return factors.subarray(first, first + sizes[at]!)
