@@ -48,7 +48,7 @@ describe.skipIf(reason !== '')(`Neovim${reason && ` (skipped: ${reason})`}`, () 
   test('fills in the middle of a word and of a line', () =>
     checkTaken(
       'half.py',
-      'class Stack:\n    def __init__(self):\n        self.items = []\n\n    def size(self):\n        return len(self.it║s)\n',
+      'class Stack:\n    def __init__(self):\n        self.items = []\n\n    def size(self):\n        return len(se║.items)\n',
     ))
 
   test('no line break at the end of the file stays none', () =>

@@ -125,7 +125,10 @@ function config(): string {
   const [client, server] = [resolve('clients/neovim'), resolve('dist/main.js')].map((path) => JSON.stringify(path))
   return `
 vim.opt.runtimepath:append(${client})
-require('lacuna').setup({ cmd = { ${JSON.stringify(process.execPath)}, ${server}, '--stdio' } })
+require('lacuna').setup({
+  cmd = { ${JSON.stringify(process.execPath)}, ${server}, '--stdio' },
+  settings = { showAbove = 0 }, -- whether the model is sure is no question of the editor
+})
 vim.o.more = false
 vim.o.fixeol = false -- else it ends the last line on writing
 
