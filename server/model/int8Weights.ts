@@ -1,7 +1,7 @@
 /**
  * The matrices of a Q4_1 bundle as a processor multiplies them fastest: signed 8 bits with one scale for each row; so are
- * the first factors of the adapter. Made when a session is opened, from the files as they
- * are; what is on disk stays as it was published.
+ * the first factors of the adapter. Made when a session is opened, from the files as they are; what is on disk stays as it
+ * was published.
  *
  * Activations get 8 bits with one scale for each row, so channels that are much larger than the others would take the bits
  * of all. With `smoothing` they are divided by a factor of their own, and the weights that meet them multiplied by it: the
@@ -21,12 +21,19 @@ import { noSmoothing, type Smoothing } from './smoothing.ts'
 /** Where the weights lie that are made at opening; a name that no file of a bundle has. */
 export const int8File = 'int8'
 
+/** What a session that multiplies in 8 bits is made from, beside the files of the graph. */
+export interface Int8Source {
+  readonly shape: ModelShape
+  readonly smoothingPath?: string
+}
+
 const alignment = 64 // bytes
 const normOf = { qkv: 'input_layernorm', gate_up: 'post_attention_layernorm' } as const
 
 /**
  * The tensors of the graph that multiplies in 8 bits: those of the bundle, and in the place of its matrices `X.levels`
- * `[columns, rows]` and `X.level_scales` `[rows]`, of the adapter's first factors `X.lora_levels` and so on; what smoothing changes besides is made anew too.
+ * `[columns, rows]` and `X.level_scales` `[rows]`, of the adapter's first factors `X.lora_levels` and so on; what smoothing
+ * changes besides is made anew too. What else lies in the file of the matrices is taken over, so that it need not be loaded.
  */
 export function int8Tensors(shape: ModelShape, stored: BundleLayout['tensors']): Map<string, StoredTensor> {
   const tensors = new Map(stored)
@@ -53,7 +60,16 @@ export function int8Tensors(shape: ModelShape, stored: BundleLayout['tensors']):
     for (const norm of Object.values(normOf)) put(`layers.${layer}.${norm}.weight`, 'float32', [shape.width])
     if (shape.adapterRank > 0) put(`layers.${layer}.gate_up.1.lora_B`, 'float32', [shape.mlp, shape.adapterRank])
   }
+  for (const name of besideMatrices(stored)) {
+    if (tensors.get(name)?.file === stored.get(name)!.file) put(name, 'float32', stored.get(name)!.dims)
+  }
   return tensors
+}
+
+/** Norms and biases: float32, in the file of the matrices. */
+function besideMatrices(stored: BundleLayout['tensors']): string[] {
+  const { file } = stored.get('norm.weight')!
+  return [...stored].flatMap(([name, tensor]) => (tensor.file === file && tensor.type === 'float32' ? [name] : []))
 }
 
 export interface Int8Options {
@@ -89,6 +105,7 @@ export async function int8Weights(
   }
   const halves = async (name: string) => new Uint16Array((await read(name)).buffer)
   try {
+    for (const name of besideMatrices(stored)) bytes.set(await read(name), made.get(name)!.offset)
     for (let layer = 0; layer < shape.layers; layer++) {
       for (const { name } of linearGroups) {
         const at = `layers.${layer}.${name}`
@@ -115,8 +132,8 @@ export async function int8Weights(
         }
         const norm = (normOf as Partial<Record<LinearGroup, string>>)[name]
         if (norm) {
-          const weights = new Float32Array((await read(`layers.${layer}.${norm}.weight`)).buffer)
-          floatsAt(`layers.${layer}.${norm}.weight`).set(weights.map((weight, i) => weight / into[i]!))
+          const weights = floatsAt(`layers.${layer}.${norm}.weight`) // as stored, until now
+          weights.set(weights.map((weight, i) => weight / into[i]!))
         }
       }
     }

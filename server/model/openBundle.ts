@@ -4,8 +4,8 @@ import { dirname, isAbsolute, join, posix } from 'node:path'
 import { BundleError, messageOf } from '../base/errors.ts'
 import { hasCode } from '../base/hasCode.ts'
 import { checkGraph, expectGraph } from './checkGraph.ts'
-import type { ModelShape } from './graph.ts'
 import { hashFile } from './hashFile.ts'
+import type { Int8Source } from './int8Weights.ts'
 import { type Manifest, readManifest } from './manifest.ts'
 import { smoothingFile } from './smoothing.ts'
 
@@ -15,7 +15,7 @@ export interface Bundle {
   readonly graph: Manifest['graphs'][number]
   readonly graphPath: string
   /** Where the matrices are in Q4_1: what they are multiplied in 8 bits with (`int8Weights.ts`). */
-  readonly int8?: { readonly shape: ModelShape; readonly smoothingPath?: string }
+  readonly int8?: Int8Source
 }
 
 export interface OpenBundleOptions {

@@ -22,8 +22,10 @@ export function noSmoothing(shape: ModelShape): Smoothing {
   return { into: (_, group) => new Float32Array(groupSize(shape, group).columns).fill(1) }
 }
 
-/** @throws {BundleError} when it is not for a network of these sizes, or holds a factor that is none. */
+/** @throws {BundleError} when it is not for a network of this kind and these sizes, or holds a factor that is none. */
 export async function readSmoothing(path: string, shape: ModelShape): Promise<Smoothing> {
+  if (shape.biases.includes('gate_up'))
+    throw new BundleError(`${path}: gate and up have biases, which smoothing would have to change too; remove the file`)
   const bytes = await readFile(path)
   const sizes = smoothed.map((group) => groupSize(shape, group).columns)
   const perLayer = sizes.reduce((sum, size) => sum + size, 0)

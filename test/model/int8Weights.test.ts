@@ -102,6 +102,8 @@ test('no tensor of the graph lies in a matrix as it was stored', () => {
   const made = int8Tensors(shape, stored)
   expect([...made.keys()].filter((name) => /layers\..*\.(quants|minimums)$/.test(name))).toEqual([])
   expect([...made.values()].some(({ file }) => file === int8File)).toBe(true)
+  const { file } = stored.get('norm.weight')!
+  expect([...made].filter(([, tensor]) => tensor.file === file)).toEqual([])
 })
 
 describe('smoothing.f16', () => {
@@ -125,6 +127,12 @@ describe('smoothing.f16', () => {
 
   test('for another network is refused', async () => {
     await expect(read(new Float32Array(size() - 1).fill(1))).rejects.toThrow(/bytes, config\.json asks for/)
+  })
+
+  test('for a network with biases in gate and up is refused', async () => {
+    await read(new Float32Array(size()).fill(1))
+    const biased = { ...shape, biases: ['gate_up' as const] }
+    await expect(readSmoothing(join(root, 'smoothing.f16'), biased)).rejects.toThrow(/have biases/)
   })
 
   test.each([0, -1, Number.NaN, Number.POSITIVE_INFINITY])('with a factor of %s is refused', async (factor) => {

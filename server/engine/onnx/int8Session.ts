@@ -2,16 +2,11 @@
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import * as ort from 'onnxruntime-node'
-import { buildGraph, type ModelShape } from '../../model/graph.ts'
-import { int8File, int8Tensors, int8Weights } from '../../model/int8Weights.ts'
+import { buildGraph } from '../../model/graph.ts'
+import { type Int8Source, int8File, int8Tensors, int8Weights } from '../../model/int8Weights.ts'
 import { layoutBundle } from '../../model/layout.ts'
 import { GraphBuilder } from '../../model/onnxProto.ts'
 import { readSmoothing } from '../../model/smoothing.ts'
-
-export interface Int8Source {
-  readonly shape: ModelShape
-  readonly smoothingPath?: string
-}
 
 export interface MadeGraph {
   readonly graph: Uint8Array

@@ -1,7 +1,7 @@
 /** What the main thread and the worker say to each other: ids, positions and top-k; keys and values never cross. */
 
+import type { Int8Source } from '../../model/int8Weights.ts'
 import type { Encoding, EncodingId, Piece, Prediction, StepJob } from '../engine.ts'
-import type { Int8Source } from './int8Session.ts'
 
 /** How to open a graph; plain data, handed to the worker as it starts. */
 export interface EngineOptions {
