@@ -146,6 +146,7 @@ export function sessionModel(
     lengthMode,
     expandId,
     canvasSizes,
+    drafting,
     threshold,
     window,
   } = manifest
@@ -167,6 +168,7 @@ export function sessionModel(
     lengthMode,
     expandId,
     canvasSlots: canvasSlots ?? (canvasSizes.includes(preferredSlots) ? preferredSlots : canvasSizes[0]!),
+    drafting,
     threshold,
     window,
     baseShare,

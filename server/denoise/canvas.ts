@@ -3,7 +3,7 @@
 export class Canvas {
   readonly slots: number[]
   private readonly probabilities: number[]
-  private readonly maskId: number
+  readonly maskId: number
 
   constructor(slotCount: number, maskId: number) {
     this.maskId = maskId

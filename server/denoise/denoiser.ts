@@ -212,7 +212,7 @@ function isFull({ full }: Job): boolean {
   return full.length > 0
 }
 
-function check({ texts, holes, schedule, context }: DenoiseRequest): void {
+function check({ texts, holes, schedule, context, order }: DenoiseRequest): void {
   if (holes.length === 0 || texts.length !== holes.length + 1)
     throw new RangeError(`${holes.length} holes need ${holes.length + 1} texts around them, there are ${texts.length}`)
   if (texts.slice(0, -1).some((text) => text.length === 0))
@@ -226,6 +226,13 @@ function check({ texts, holes, schedule, context }: DenoiseRequest): void {
     throw new RangeError('rows that all see each other cannot be read left to right: no hybrid, nothing is verified')
   if (hybrid && kinds.some((kind) => kind !== 'end-token' && kind !== 'verified'))
     throw new RangeError('a hybrid schedule needs the length mode end-token')
+  const drafted = kinds.filter((kind) => kind === 'drafted').length
+  if (drafted > 0 ? context.kind !== 'drafted' || drafted < kinds.length : context.kind === 'drafted')
+    throw new RangeError(
+      'the length mode drafted is for rows that see what is committed left of them, and these have no other',
+    )
+  if (drafted > 1 && order?.kind !== 'left-to-right')
+    throw new RangeError('holes whose rows see what is committed left of them are filled from left to right')
   if (verified && holes.length > 1)
     throw new RangeError(
       'one hole can be verified at a time: the base reads on where it ends, and there is the next one',

@@ -2,6 +2,7 @@
 import type { Prediction } from '../engine/engine.ts'
 import type { Canvas } from './canvas.ts'
 import type { CommitRules } from './commitRules.ts'
+import type { Draft } from './drafted.ts'
 import type { Sampler } from './sampling/sampler.ts'
 import type { Schedule } from './schedule.ts'
 
@@ -13,6 +14,8 @@ export interface Asked {
   readonly logits?: boolean
   /** What the base says behind the committed run is needed too. */
   readonly read?: boolean
+  /** What stands behind the committed run besides; then slots may be asked of more than one row. */
+  readonly draft?: Draft
 }
 
 /** What a sampler asks of a canvas that has open slots. */

@@ -1,4 +1,5 @@
 /** How the length of a middle is found. */
+import { type Drafted, DraftedFilling } from './drafted.ts'
 import { type EarlyEnd, EarlyEndFilling } from './earlyEnd.ts'
 import { type EndToken, EndTokenFilling } from './endToken.ts'
 import { type ExpandDelete, ExpandDeleteFilling } from './expandDelete.ts'
@@ -6,11 +7,13 @@ import type { Filling, FillingRules } from './filling.ts'
 import { type LengthSearch, LengthSearchFilling } from './lengthSearch.ts'
 import { type Verified, VerifiedFilling } from './verified.ts'
 
-export type Length = EndToken | EarlyEnd | LengthSearch | ExpandDelete | Verified
+export type Length = Drafted | EndToken | EarlyEnd | LengthSearch | ExpandDelete | Verified
 
 /** A canvas of its own, nothing committed. */
 export function openFilling(length: Length, rules: FillingRules): Filling {
   switch (length.kind) {
+    case 'drafted':
+      return new DraftedFilling(length, rules)
     case 'end-token':
       return new EndTokenFilling(length, rules)
     case 'early-end':
@@ -33,6 +36,7 @@ export function checkLength(length: Length): void {
 
 function slotCounts(length: Length): readonly number[] {
   switch (length.kind) {
+    case 'drafted':
     case 'end-token':
     case 'early-end':
     case 'verified':

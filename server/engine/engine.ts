@@ -50,10 +50,20 @@ export interface StepJob {
   readonly asked: Positions
   /** Ids whose summed probability is wanted too, the same for every asked position; may be empty. */
   readonly setIds: TokenIds
-  /** `[asked]`: a token at each asked position whose probability is wanted too, best or not. */
+  /** `[asked]` (`askedRows` included, here and in a prediction): a token at each asked position whose probability is wanted too, best or not. */
   readonly scoreIds?: TokenIds
   /** The whole distribution is wanted. Only for what cannot be told from the best eight: a pass copies it row by row. */
   readonly logits?: boolean
+  /**
+   * `[Q]`: of each row the job's rows that it sees, itself included, where that is not what the kind says: a tree of rows,
+   * say, in which branches do not see each other.
+   */
+  readonly sees?: readonly (readonly RowSpan[])[]
+  /**
+   * Rows, counted from the first one, whose word on the token after their own is asked too, behind `asked`: in a tree
+   * several rows stand at one position. Only for models with shifted logits.
+   */
+  readonly askedRows?: readonly number[]
   /** Rows whose keys and values, as this pass computes them with all else in sight, are wanted as encodings. */
   readonly keep?: readonly RowSpan[]
 }

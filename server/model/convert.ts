@@ -198,6 +198,7 @@ function makeManifest(
     ...(facts.document_start_id !== undefined && { documentStartId: facts.document_start_id }),
     lengthMode: facts.length_mode,
     canvasSizes: facts.canvas_sizes,
+    ...(facts.drafting ? { drafting: facts.drafting } : {}),
     threshold: facts.threshold,
     window: facts.window,
     topK: topCount,

@@ -35,6 +35,8 @@ const manifestSchema = z.strictObject({
   documentStartId: tokenId.optional(), // stands before the first token of a file
   lengthMode: z.enum(['end-token', 'search', 'expand-delete']),
   canvasSizes: z.array(size.max(4096)).min(1),
+  /** Rows of a canvas that write from the left and look ahead: what they were taught with. */
+  drafting: z.strictObject({ distance: size.max(4096), slots: size.max(4096), open: size.max(64) }).optional(),
   threshold: z.number().min(0).max(1),
   window: count.min(1), // how many slots from the leftmost open one may be committed in one step
   topK: count,

@@ -13,7 +13,7 @@ import type { Finished } from '../infill/finish.ts'
 import { finishHoles } from '../infill/finishHoles.ts'
 import { endsInWord, type HolesPlan, heldBackClamp, lineBreakOf, planHoles, type Scope } from '../infill/plan.ts'
 import { sureRun } from './gate.ts'
-import { holeOrderOf, lengthOf, type SessionModel, scheduleOf } from './sessionModel.ts'
+import { drafts, holeOrderOf, lengthOf, type SessionModel, scheduleOf } from './sessionModel.ts'
 
 export interface GapRequest {
   readonly text: string
@@ -188,6 +188,8 @@ async function readContext(
         leases.push(lease)
         encodings[i] = lease.id
       }
+      const { drafting } = model
+      if (drafting && drafts(model)) return { kind: 'drafted', encodings, distance: drafting.distance, keeps: true }
       return { kind: 'causal', encodings }
     }
   }

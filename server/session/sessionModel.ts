@@ -20,6 +20,8 @@ export interface SessionModel extends PlanModel {
   readonly lengthMode: 'end-token' | 'search' | 'expand-delete'
   readonly expandId: number | undefined // there is one where the length mode needs it
   readonly canvasSlots: number
+  /** For rows that write from the left and look ahead: how they were taught. Otherwise rows of a canvas all see each other. */
+  readonly drafting: Drafting | undefined
   readonly threshold: number
   readonly window: number // of the leftmost-first schedule
   /** The base's share in the leftmost open slot, 0 … 1; of no meaning for models that are their own base. */
@@ -28,15 +30,30 @@ export interface SessionModel extends PlanModel {
   readonly verify: boolean
 }
 
+export interface Drafting {
+  readonly distance: number // positions from the last token before a gap to the first one after it, less one
+  readonly slots: number // of a canvas
+  readonly open: number // rows that look ahead together
+}
+
 /** Lengths that are looked at by `search`: past 32 a score says little (CAL's ends at 64, and fails beyond some 16). */
 const searchedLengths = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
 
 /** Of a canvas that is verified: 0.89 passes a token; 0.93 with guesses of at least 0.6, 0.89 with seven ahead. */
 const guessedAhead = { ahead: 3, threshold: 0.3 }
 
+const draftedAhead = { drafts: 2, threshold: 0.2, open: 3 }
+
+/** Whether its canvases write from the left and look ahead; where the base has a say, they do not. */
+export function drafts({ drafting, verify, baseShare }: SessionModel): boolean {
+  return drafting !== undefined && !verify && baseShare === 0
+}
+
 /** @param maxTokens at least one. */
-export function lengthOf({ lengthMode, canvasSlots, expandId, verify }: SessionModel, maxTokens: number): Length {
+export function lengthOf(model: SessionModel, maxTokens: number): Length {
+  const { lengthMode, canvasSlots, expandId, verify, drafting } = model
   if (verify) return { kind: 'verified', slots: canvasSlots, ...guessedAhead }
+  if (drafting && drafts(model)) return { kind: 'drafted', slots: drafting.slots, ...draftedAhead }
   switch (lengthMode) {
     case 'end-token':
       return { kind: 'end-token', slots: canvasSlots }
@@ -66,7 +83,9 @@ export function scheduleOf(model: SessionModel, endsInWord: boolean): Schedule {
 }
 
 /** In which of several gaps a step commits. */
-export function holeOrderOf({ attention }: SessionModel): HoleOrder {
+export function holeOrderOf(model: SessionModel): HoleOrder {
+  const { attention } = model
+  if (drafts(model)) return { kind: 'left-to-right', ahead: 'closed' }
   switch (attention) {
     case 'causal-context':
       return { kind: 'surest-hole', threshold: 1 }

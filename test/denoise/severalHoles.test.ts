@@ -1,7 +1,6 @@
 /** Several holes in one canvas: every row sees all texts and all slots, and each hole finds its own length. */
 import { describe, expect, test } from 'vitest'
 import { Aborted } from '../../server/base/errors.ts'
-import type { CanvasContext } from '../../server/denoise/canvasContext.ts'
 import { noClamp } from '../../server/denoise/commitRules.ts'
 import { type DenoiseRequest, Denoiser } from '../../server/denoise/denoiser.ts'
 import type { Hole } from '../../server/denoise/hole.ts'
@@ -17,7 +16,7 @@ const kinds = ['causal', 'whole'] as const
 
 async function requestFor(
   engine: ScriptedEngine,
-  kind: CanvasContext['kind'],
+  kind: 'causal' | 'whole',
   texts: readonly string[],
   change: Partial<DenoiseRequest> = {},
 ): Promise<DenoiseRequest> {

@@ -5,6 +5,7 @@
 import { setMaxListeners } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Aborted, EngineError } from '../../server/base/errors.ts'
+import { rowsOf } from '../../server/denoise/filling.ts'
 import type { ContextPiece, Encoding, Engine, Prediction, StepJob, TokenIds } from '../../server/engine/engine.ts'
 
 export interface EngineUnderTest {
@@ -70,6 +71,46 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
       differences.push(...parts)
       for (const difference of parts) expect(difference, what).toBeLessThan(roundsActivations ? 0.5 : tolerance)
     }
+
+    pin('answers branches of a tree of rows as if each stood alone behind the trunk', async () => {
+      if (it.logitsShift !== 1) return
+      const piece = context(await encode(ids(40, 7)), 0)
+      const [trunk, branch] = [ids(41, 3), ids(42, 2)]
+      const masks = [it.maskId, it.maskId]
+      const span = (first: number, count: number) => ({ first, count })
+      const causal = trunk.map((_, i) => [span(0, i + 1)])
+      const tree = await one({
+        ids: [...trunk, ...branch, ...masks],
+        positions: [7, 8, 9, 10, 11, 10, 11],
+        context: [piece],
+        sees: [...causal, [span(0, 4)], [span(0, 5)], [span(0, 3), span(5, 2)], [span(0, 3), span(5, 2)]],
+        asked: [],
+        askedRows: [1, 2, 3, 4, 5, 6],
+        setIds: [5, 7],
+        keep: [span(0, 3)],
+      })
+      const line = [...trunk, ...branch]
+      const alone = await one({
+        ...{ ids: line, positions: range(7, 5), context: [piece], setIds: [5, 7] },
+        ...{ sees: line.map((_, i) => [span(0, i + 1)]), asked: range(9, 4) },
+      })
+      expectSame(rowsOf(tree, range(0, 4)), alone, 'trunk and first branch')
+      const keptTrunk = { ...tree.kept[0]!, firstPosition: 7 }
+      const open = await one({
+        ...{ ids: masks, positions: [10, 11], context: [piece, keptTrunk], setIds: [5, 7], asked: [11, 12] },
+      })
+      expectSame(rowsOf(tree, [4, 5]), open, 'second branch, over the kept trunk')
+      engine.release([keptTrunk.id, piece.id])
+    })
+
+    pin('refuses rows that see what is not there, or not themselves', async () => {
+      const job = { ids: ids(43, 2), positions: [0, 1], context: [], asked: [1], setIds: [] }
+      const of = (...sees: { first: number; count: number }[][]) => one({ ...job, sees })
+      await expect(of([{ first: 0, count: 1 }])).rejects.toThrow(RangeError)
+      await expect(of([{ first: 0, count: 1 }], [{ first: 1, count: 2 }])).rejects.toThrow(RangeError)
+      await expect(of([{ first: 0, count: 1 }], [{ first: 0, count: 1 }])).rejects.toThrow(RangeError)
+      await expect(one({ ...job, askedRows: [2] })).rejects.toThrow(RangeError)
+    })
 
     pin('asks the row that scores a position: the one before it with shifted logits, else its own', async () => {
       const job = { ids: ids(1, 5), positions: range(10, 5), context: [], setIds: [] }

@@ -33,6 +33,18 @@ export const byteIds = { end: 256, mask: 257, documentStart: 258 } as const
 export const byteEngine: ScriptedEngineOptions = { vocab: 257, inputIds: 259, maxPositions: 4096, logitsShift: 1 }
 
 const topCount = 8
+const range = (first: number, count: number) => Array.from({ length: count }, (_, i) => first + i)
+
+function checkTree({ ids, sees }: StepJob): void {
+  if (!sees) return
+  if (sees.length !== ids.length)
+    throw new RangeError(`${sees.length} rows are told whom they see, the job has ${ids.length}`)
+  for (const [row, spans] of sees.entries()) {
+    if (spans.some(({ first, count }) => first + count > ids.length)) throw new RangeError(`row ${row} sees too much`)
+    if (!spans.some(({ first, count }) => first <= row && row < first + count))
+      throw new RangeError(`row ${row} does not see itself`)
+  }
+}
 
 export class ScriptedEngine implements Engine {
   script: Script
@@ -146,7 +158,6 @@ export class ScriptedEngine implements Engine {
       if (!(first >= 0 && count >= 0 && first + count <= job.ids.length))
         throw new RangeError(`${count} rows from row ${first} on were to be kept, the job has ${job.ids.length} rows`)
     }
-    const canvas = new Map(job.ids.map((id, i) => [job.positions[i]!, id]))
     const context = new Map<number, number>()
     for (const { id, rows, firstPosition } of job.context) {
       for (const [i, token] of this.rowsOf(id, rows).entries()) {
@@ -154,13 +165,27 @@ export class ScriptedEngine implements Engine {
         context.set(firstPosition + i, token)
       }
     }
-    const rows = asked.map((position) => {
-      const scorer = position - this.options.logitsShift
-      if (!canvas.has(scorer))
+    checkTree(job)
+    const answer = (row: number, position: number) => {
+      const seen = job.sees?.[row]!.flatMap(({ first, count }) => range(first, count)) ?? [...job.ids.keys()]
+      const at = job.positions[row]!
+      const visible = job.kind === 'text' && !job.sees ? seen.filter((i) => job.positions[i]! <= at) : seen
+      const canvas = new Map(visible.map((i) => [job.positions[i]!, job.ids[i]!]))
+      if (canvas.size < visible.length) throw new Error(`row ${row} sees two rows at one position`)
+      return this.row(this.script({ position, canvas, context }), job.setIds)
+    }
+    const byPosition = asked.map((position) => {
+      const row = job.positions.indexOf(position - this.options.logitsShift)
+      if (row < 0)
         throw new RangeError(`position ${position} was asked, but the row that scores it is not among the job's rows`)
-      const seen = job.kind === 'text' ? new Map([...canvas].filter(([at]) => at <= scorer)) : canvas
-      return this.row(this.script({ position, canvas: seen, context }), job.setIds)
+      return answer(row, position)
     })
+    const byRow = (job.askedRows ?? []).map((row) => {
+      if (this.options.logitsShift !== 1) throw new RangeError('rows can be asked only where logits are shifted')
+      if (!(row < job.ids.length)) throw new RangeError(`row ${row} was asked, the job has ${job.ids.length} rows`)
+      return answer(row, job.positions[row]! + 1)
+    })
+    const rows = [...byPosition, ...byRow]
     return {
       topIds: rows.map(({ ids }) => ids),
       topLogProbs: rows.map(({ logProbs }) => logProbs),

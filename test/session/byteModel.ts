@@ -22,6 +22,7 @@ export const byteModel: SessionModel = {
   lengthMode: 'end-token',
   expandId: undefined,
   canvasSlots: 8,
+  drafting: undefined,
   threshold: 0.9,
   window: 4,
   baseShare: 0,

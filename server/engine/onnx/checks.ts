@@ -22,22 +22,56 @@ export function checkedPositions<Positions extends readonly number[]>(
 }
 
 export function checkedSpans({ ids, keep = [] }: StepJob): readonly RowSpan[] {
-  const isCount = (value: number) => Number.isInteger(value) && value >= 0
-  const bad = keep.find(({ first, count }) => !isCount(first) || !isCount(count) || first + count > ids.length)
+  const { bad } = outside(keep, ids.length)
   if (bad !== undefined)
     throw new RangeError(`${bad.count} rows from row ${bad.first} on were to be kept, the job has ${ids.length} rows`)
   return keep
 }
 
-export function checkedScores({ asked, scoreIds }: StepJob, { vocab }: EngineOptions): TokenIds | undefined {
+/** Who sees whom among a job's rows, where the job says it. */
+export function checkedSees({ ids, sees }: StepJob): readonly (readonly RowSpan[])[] | undefined {
+  if (sees === undefined) return undefined
+  if (sees.length !== ids.length)
+    throw new RangeError(`${sees.length} rows are told whom they see, the job has ${ids.length}`)
+  for (const [row, spans] of sees.entries()) {
+    const { bad } = outside(spans, ids.length)
+    if (bad)
+      throw new RangeError(
+        `row ${row} was to see rows ${bad.first} to ${bad.first + bad.count - 1}, the job has ${ids.length}`,
+      )
+    // A row that sees nothing has no distribution.
+    if (!spans.some(({ first, count }) => first <= row && row < first + count))
+      throw new RangeError(`row ${row} does not see itself`)
+  }
+  return sees
+}
+
+/** @returns a span that is not within `count` rows. */
+function outside(spans: readonly RowSpan[], count: number): { bad: RowSpan | undefined } {
+  const isCount = (value: number) => Number.isInteger(value) && value >= 0
+  return { bad: spans.find((span) => !isCount(span.first) || !isCount(span.count) || span.first + span.count > count) }
+}
+
+export function checkedScores({ asked, askedRows, scoreIds }: StepJob, { vocab }: EngineOptions): TokenIds | undefined {
   if (scoreIds === undefined) return undefined
-  if (scoreIds.length !== asked.length)
-    throw new RangeError(`${scoreIds.length} tokens to score for ${asked.length} asked positions; give one for each`)
+  const count = asked.length + (askedRows?.length ?? 0)
+  if (scoreIds.length !== count)
+    throw new RangeError(`${scoreIds.length} tokens to score for ${count} asked positions; give one for each`)
   return checkedIds(scoreIds, vocab)
 }
 
+/** Indices of the rows that are asked, in the order of what is predicted. */
+export function allAskedRows(job: StepJob, options: EngineOptions): number[] {
+  const byRow = job.askedRows ?? []
+  if (byRow.length > 0 && options.logitsShift !== 1)
+    throw new RangeError('rows can be asked for the token after their own only where logits are shifted')
+  const bad = byRow.find((row) => !Number.isInteger(row) || row < 0 || row >= job.ids.length)
+  if (bad !== undefined) throw new RangeError(`row ${bad} was asked, the job has ${job.ids.length} rows`)
+  return [...job.asked.map((position) => askedRow(job, position, options)), ...byRow]
+}
+
 /** Index of the row that scores a position. */
-export function askedRow(job: StepJob, position: number, { logitsShift }: EngineOptions): number {
+function askedRow(job: StepJob, position: number, { logitsShift }: EngineOptions): number {
   const row = job.positions.indexOf(position - logitsShift)
   if (row < 0)
     throw new RangeError(`position ${position} was asked, but the row that scores it is not among the job's rows`)

@@ -14,6 +14,7 @@ export interface RowGroup {
   readonly runs: readonly Run[]
   readonly firstPositions: readonly number[]
   readonly kind: 'text' | 'canvas'
+  readonly sees?: readonly (readonly RowSpan[])[] | undefined // [Q]: rows of `ids`, where the kind does not say it
   readonly askedRows: readonly number[] // indices into `ids`
   readonly scoreIds: TokenIds | undefined // [askedRows]
   readonly logits: boolean
@@ -89,8 +90,9 @@ export class PassRunner {
         positions[row] = BigInt(group.positions[i]!)
         denoising[row] = group.kind === 'canvas' ? 1 : 0
         for (const [from, to] of spans) bias.fill(0, row * width + from, row * width + to)
-        const seen = group.kind === 'canvas' ? group.ids.length : i + 1
-        bias.fill(0, row * width + pastCount + firstRow, row * width + pastCount + firstRow + seen)
+        const seen = group.sees?.[i] ?? [{ first: 0, count: group.kind === 'canvas' ? group.ids.length : i + 1 }]
+        const column = row * width + pastCount + firstRow
+        for (const { first, count } of seen) bias.fill(0, column + first, column + first + count)
       }
       asked.push(...group.askedRows.map((row) => firstRow + row))
       scored.push(...(group.scoreIds ?? group.askedRows.map(() => 0)))

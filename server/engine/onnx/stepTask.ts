@@ -1,6 +1,6 @@
 /** One step for all its jobs: in one pass where they have at most `passRows` rows together; a job is never cut. */
 import type { ContextPiece, Encoding, StepJob } from '../engine.ts'
-import { askedRow, checkedIds, checkedPositions, checkedScores, checkedSpans } from './checks.ts'
+import { allAskedRows, checkedIds, checkedPositions, checkedScores, checkedSees, checkedSpans } from './checks.ts'
 import { type Run, rowsOf, runsOf } from './encodings.ts'
 import type { GroupResult, KeptRows, RowGroup } from './pass.ts'
 import type { FromWorker } from './protocol.ts'
@@ -47,7 +47,8 @@ export class StepTask implements Task {
       positions: checkedPositions(job.positions, options),
       ...this.context(job.context),
       kind: job.kind ?? 'canvas',
-      askedRows: job.asked.map((position) => askedRow(job, position, options)),
+      sees: checkedSees(job),
+      askedRows: allAskedRows(job, options),
       scoreIds: checkedScores(job, options),
       logits: job.logits ?? false,
       keep: checkedSpans(job),

@@ -1,0 +1,202 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type Clamp, noClamp } from '../../server/denoise/commitRules.ts'
+import { type DenoiseRequest, Denoiser } from '../../server/denoise/denoiser.ts'
+import type { TokenIds } from '../../server/engine/engine.ts'
+import { byteEngine, byteIds, mixed, type Question, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
+
+const never = new AbortController().signal
+const alphabet = 12 // ids; the last one is an end
+const distance = 40
+
+/** Hash of some numbers, 0 … 1. */
+function chance(...numbers: readonly number[]): number {
+  let state = 0x9e3779b9
+  for (const number of numbers) state = Math.imul(state ^ (number + 1), 0x85ebca6b) ^ (state >>> 13)
+  return ((Math.imul(state ^ (state >>> 16), 0xc2b2ae35) >>> 0) % 65_521) / 65_521
+}
+
+function next(seed: number, ids: TokenIds): number {
+  const id = Math.floor(alphabet * chance(seed, ids.at(-1) ?? 0, ids.at(-2) ?? 0, ids.length))
+  return id === alphabet - 1 ? byteIds.end : id
+}
+
+/** Committed rows write by `next`; open rows guess what these will write, rightly so often. */
+function guessing(seed: number, right: number): Script {
+  return ({ position, canvas, context }: Question) => {
+    const known = [...context, ...canvas]
+      .filter(([at, id]) => at < position && id !== byteIds.mask)
+      .sort(([a], [b]) => a - b)
+      .map(([, id]) => id)
+    const isOpen = [...canvas.values()].includes(byteIds.mask)
+    const luck = chance(seed, position, known.length, 7)
+    while (isOpen && known.length < position) known.push(next(seed, known))
+    const id = !isOpen || luck < right ? next(seed, known) : Math.floor(chance(seed, position) * (alphabet - 1))
+    return [{ id, probability: 0.6 }]
+  }
+}
+
+const clampTo = (ids: TokenIds): Clamp => ({
+  isOver: (leading) => leading.length >= ids.length,
+  allows: (leading, id) => id === ids[leading.length],
+})
+
+interface Case {
+  readonly script: Script
+  readonly texts: readonly TokenIds[] // before, between and after the holes
+  readonly slots?: number
+  readonly drafts?: number
+  readonly open?: number
+  readonly threshold?: number
+  readonly maxTokens?: number
+  readonly clamp?: Clamp
+  readonly keeps?: boolean
+}
+
+async function run({ script, texts, keeps = true, clamp = noClamp, slots = 40, maxTokens = 30, ...mode }: Case) {
+  const { drafts = 2, open = 3, threshold = 0 } = mode
+  const engine = new ScriptedEngine(script, byteEngine)
+  const ids = texts.map((text, i) => (i === 0 ? [byteIds.documentStart, ...text] : text))
+  const encodings: (number | undefined)[] = []
+  for (const [i, text] of ids.entries()) {
+    const told = i === ids.length - 1 ? text : text.slice(0, -1)
+    encodings.push(told.length > 0 ? (await engine.encode([{ ids: told }], never))[0]!.id : undefined)
+  }
+  const before = engine.liveCount
+  const encodedBefore = engine.encodedRows
+  const hole = { length: { kind: 'drafted', slots, drafts, threshold, open }, maxTokens, floor: 0, clamp } as const
+  const request: DenoiseRequest = {
+    texts: ids,
+    holes: ids.slice(1).map(() => hole),
+    order: { kind: 'left-to-right', ahead: 'closed' },
+    context: { kind: 'drafted', encodings, distance, keeps },
+    schedule: { kind: 'leftmost-first', threshold: 0.9, window: 4 },
+    maskId: byteIds.mask,
+    endIds: new Set([byteIds.end]),
+    forbiddenIds: new Set([byteIds.mask]),
+    urgent: true,
+  }
+  const shown: TokenIds[][] = []
+  const result = await new Denoiser(engine).denoise(request, never, (progress) =>
+    shown.push(progress.map(({ ids }) => ids)),
+  )
+  expect(engine.liveCount, 'encodings that were not released').toBe(before)
+  return {
+    middles: result.middles.map(({ ids }) => ids),
+    result,
+    shown,
+    engine,
+    encodedRows: engine.encodedRows - encodedBefore,
+  }
+}
+
+const cases = fc.record({
+  seed: fc.nat(),
+  right: fc.constantFrom(0, 0.3, 0.7, 0.95, 1),
+  texts: fc.array(fc.array(fc.nat(alphabet - 2), { minLength: 1, maxLength: 4 }), { minLength: 2, maxLength: 4 }),
+  slots: fc.integer({ min: 1, max: 9 }),
+  drafts: fc.integer({ min: 0, max: 4 }),
+  open: fc.integer({ min: 0, max: 4 }),
+  threshold: fc.constantFrom(0, 0.5, 0.9),
+  maxTokens: fc.integer({ min: 1, max: 20 }),
+})
+
+describe('a drafted middle', () => {
+  test('is what committed rows write one by one, in no more passes, whatever is guessed ahead', () =>
+    fc.assert(
+      fc.asyncProperty(
+        cases,
+        fc.array(fc.nat(alphabet - 2), { maxLength: 2 }),
+        async ({ seed, right, ...rest }, held) => {
+          const given = { ...rest, script: guessing(seed, right), clamp: clampTo(held) }
+          const [one, plain] = [await run(given), await run({ ...given, drafts: 0, keeps: false })]
+          expect(one.middles).toEqual(plain.middles)
+          expect(one.result.steps).toBeLessThanOrEqual(plain.result.steps)
+          for (const ids of one.shown)
+            for (const [i, middle] of plain.middles.entries()) expect(middle.slice(0, ids[i]!.length)).toEqual(ids[i])
+        },
+      ),
+      { numRuns: 300 },
+    ))
+
+  test('is that too where every row depends on all that it sees', () =>
+    fc.assert(
+      fc.asyncProperty(cases, async ({ seed: _, right: __, ...rest }) => {
+        const plain = await run({ ...rest, script: mixed(16), drafts: 0, keeps: false })
+        for (const keeps of [true, false])
+          expect((await run({ ...rest, script: mixed(16), keeps })).middles).toEqual(plain.middles)
+      }),
+      { numRuns: 150 },
+    ))
+
+  /** Behind the token 1, a middle long enough to tell. */
+  const long = { seed: 2, texts: [[1], [1, 2]], maxTokens: 20 }
+
+  test('takes a pass for several tokens where the guesses are right, and computes each committed row once', async () => {
+    const { middles, result, engine } = await run({ ...long, script: guessing(long.seed, 1), drafts: 3, open: 3 })
+    const [middle] = middles as [TokenIds]
+    expect(middle.length).toBeGreaterThan(8)
+    expect(result.steps).toBe(1 + Math.ceil(middle.length / 4))
+    const rows = engine.steps.flatMap(([job]) => job!.ids.filter((id) => id !== byteIds.mask))
+    expect(rows.slice(0, middle.length + 1)).toEqual([1, ...middle])
+  })
+
+  test('has a guess in the next pass where one was wrong', async () => {
+    // Every guess is right but that for the third slot.
+    const right = guessing(long.seed, 1)
+    const script: Script = (question) => {
+      const [best] = right(question)
+      const isOpen = [...question.canvas.values()].includes(byteIds.mask)
+      return isOpen && question.position === 4 ? [{ id: (best!.id + 1) % 11, probability: 0.6 }] : [best!]
+    }
+    const { engine } = await run({ ...long, script, drafts: 2, open: 3 })
+    const guesses = engine.steps.slice(0, 4).map(([job]) => job!.ids.filter((id) => id !== byteIds.mask).length - 1)
+    expect(guesses[1]).toBe(2)
+    expect(guesses[2], 'guesses beside the wrong one').toBeGreaterThan(0)
+  })
+
+  test('goes on in another canvas, what follows at the same distance as before', async () => {
+    const { middles, engine, encodedRows } = await run({
+      ...long,
+      script: guessing(long.seed, 0),
+      slots: 3,
+      maxTokens: 9,
+    })
+    expect(middles[0]!).toHaveLength(9)
+    expect(encodedRows).toBe(6)
+    const after = engine.steps.map(([job]) => job!.context.find(({ rows }) => rows === 2)!.firstPosition)
+    expect([...new Set(after)]).toEqual([2 + distance, 5 + distance, 8 + distance])
+  })
+
+  test('of two is filled from the left: the second sees the first, and what follows both stands at its distance', async () => {
+    const { engine, middles } = await run({ script: mixed(16), texts: [[1, 2], [3, 4], [5]], maxTokens: 3, drafts: 0 })
+    expect(middles).toHaveLength(2)
+    const job = engine.steps.at(-1)![0]!
+    // Document start and two tokens, the hole, two tokens, the hole.
+    const second = 3 + distance + 1
+    expect(job.positions.filter((_, i) => job.ids[i] !== byteIds.mask).every((at) => at >= second)).toBe(true)
+    expect(job.context.map(({ firstPosition }) => firstPosition)).toEqual(
+      expect.arrayContaining([5 + 2 * distance, 3 + distance, 0, 2]),
+    )
+  })
+
+  test('is refused for rows of another kind, and for holes in another order', async () => {
+    const engine = new ScriptedEngine(mixed(16), byteEngine)
+    const hole = { length: { kind: 'end-token', slots: 4 }, maxTokens: 4, floor: 0, clamp: noClamp } as const
+    const base: DenoiseRequest = {
+      ...{ texts: [[1], []], holes: [hole], maskId: byteIds.mask, urgent: true, forbiddenIds: new Set() },
+      context: { kind: 'drafted', encodings: [undefined, undefined], distance, keeps: true },
+      schedule: { kind: 'leftmost-first', threshold: 0.9, window: 4 },
+      endIds: new Set([byteIds.end]),
+    }
+    const denoise = (request: DenoiseRequest) => async () => new Denoiser(engine).denoise(request, never)
+    await expect(denoise(base)).rejects.toThrow(RangeError)
+    const drafted = { ...hole, length: { kind: 'drafted', slots: 4, drafts: 1, threshold: 0, open: 2 } } as const
+    await expect(
+      denoise({ ...base, holes: [drafted], context: { kind: 'causal', encodings: [undefined, undefined] } }),
+    ).rejects.toThrow(RangeError)
+    await expect(denoise({ ...base, texts: [[1], [2], []], holes: [drafted, drafted] })).rejects.toThrow(
+      /left to right/,
+    )
+  })
+})
