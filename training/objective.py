@@ -14,9 +14,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from reference import MASK, PAD, VOCAB
+from reference import DISTANCE, MASK, PAD, VOCAB
 
-DISTANCE = 24  # the context after a gap stands this many positions after the last token before it, whatever the gap
 CLOSERS = ")]};,:\"'`"
 
 

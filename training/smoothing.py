@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from reference import LAYERS, Model, infill, load_base
+from reference import LAYERS, MASK, Model, infill, load_base, tree
 from safetensors.torch import load_file
 
 GROUPS = {"qkv": ("attn_q", "attn_k", "attn_v"), "gate_up": ("ffn_gate", "ffn_up"), "down": ("ffn_down",)}
@@ -50,6 +50,14 @@ def gaps(folder, count, seed):
             count -= 1
 
 
+def look_ahead(model, prefix, suffix, middle):
+    """A pass with open rows behind the middle."""
+    ids = torch.cat((prefix[-1:], torch.tensor([*middle, *[MASK] * 5], dtype=torch.long)))
+    sees = torch.ones(len(ids), len(ids)).tril().bool()
+    sees[-5:, -5:] = True
+    tree(model, prefix, suffix, ids, torch.arange(len(ids)), sees)
+
+
 @torch.no_grad()
 def main():
     parser = argparse.ArgumentParser(description="Write smoothing.f16 from what the network says of real code.")
@@ -63,7 +71,8 @@ def main():
     line_breaks = [i for token, i in tokenizer.get_vocab().items() if "Ċ" in token]
     for done, (before, after) in enumerate(gaps(arguments.folder, arguments.gaps, arguments.seed), 1):
         prefix, suffix = (torch.tensor(tokenizer.encode(t, add_special_tokens=False).ids or [0]) for t in (before, after))
-        infill(model, prefix[-384:], suffix[:64], slots=8, stop=line_breaks)
+        middle, _ = infill(model, prefix[-384:], suffix[:64], most=8, stop=line_breaks)
+        look_ahead(model, prefix[-384:], suffix[:64], middle)
         print(f"{done} of {arguments.gaps} gaps", end="\r", flush=True)
     factors = []
     for layer in range(LAYERS):

@@ -167,7 +167,8 @@ export class ScriptedEngine implements Engine {
     }
     checkTree(job)
     const answer = (row: number, position: number) => {
-      const seen = job.sees?.[row]!.flatMap(({ first, count }) => range(first, count)) ?? [...job.ids.keys()]
+      const spans = job.sees?.[row] ?? [{ first: 0, count: job.ids.length }]
+      const seen = spans.flatMap(({ first, count }) => range(first, count))
       const at = job.positions[row]!
       const visible = job.kind === 'text' && !job.sees ? seen.filter((i) => job.positions[i]! <= at) : seen
       const canvas = new Map(visible.map((i) => [job.positions[i]!, job.ids[i]!]))

@@ -13,7 +13,11 @@ reference.json: one line of facts that hold for all, then one line per case with
 - `rows`, one for each slot in order (row i predicts slot i), committed or not, in one pass over `canvasIds`: `top` (the
   8 best ids, best first; PAD is an id like any other), `logprobs` (theirs), `entropy` (nats, of the whole distribution
   over 49,153 ids) and `end` (log of the summed probability of PAD and of all ids with a line break);
-- `infill`: the whole loop on 16 open slots, with the settings of the header. `margin` is the nearest tie of the run, in
+- `tree`: one pass in which committed rows see only what is committed left of them: the last prefix token, of the middle a
+  token that is committed and two that are guessed, three open rows beside the guesses and three behind them. `ids`,
+  `offsets` from the last prefix token, `sees` (spans of rows) and `rows` as above, one for each row;
+- `written`: the whole middle by `infill`, up to 16 tokens, ended by PAD or a line break; `margin` is the nearest tie;
+- `infill`: the whole loop of `infill_at_once` on 16 open slots, with the settings of the header. `margin` is the nearest tie of the run, in
   probability: over all steps the smallest of best − second best at the leftmost open slot and |best − threshold| at
   the other open slots of the window. Below 1e-3 another implementation may go another way.
 """
@@ -28,7 +32,7 @@ from safetensors.torch import load_file
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "training"))
-from reference import MASK, PAD, VOCAB, Model, infill, load_base  # noqa: E402
+from reference import MASK, PAD, VOCAB, Model, infill, infill_at_once, load_base, tree  # noqa: E402
 
 START_ID, PAD_ID, MASK_ID = 0, VOCAB, VOCAB + 1
 TOP, DIGITS = 8, 6
@@ -80,24 +84,47 @@ def answer_case(model, tokenizer, case):
 
     prefix, suffix = torch.tensor(prefix_ids, dtype=torch.long), torch.tensor(suffix_ids, dtype=torch.long)
     rows = predict(model, prefix, suffix, canvas_ids)  # [slots, VOCAB + 1]
-    top = rows.topk(TOP, -1)
-    entropy = -(rows.exp() * rows).sum(-1)
-    end = rows[:, [PAD_ID, *model.line_break_ids]].logsumexp(-1)
-
     model.margin = 1.0
-    infilled_ids, steps = infill(model, prefix, suffix, stop=model.line_break_ids, **INFILL)
+    infilled_ids, steps = infill_at_once(model, prefix, suffix, stop=model.line_break_ids, **INFILL)
+    margin = model.margin
+    written_ids, written_margin = infill(model, prefix, suffix, most=16, stop=model.line_break_ids)
     return {
         **{key: case[key] for key in ("name", "language", "source", "licence", "prefixText", "suffixText", "slots")},
         "prefixIds": prefix_ids,
         "suffixIds": suffix_ids,
         "canvasIds": canvas_ids,
-        "rows": [
-            {"top": top.indices[i].tolist(), "logprobs": rounded(top.values[i]), "entropy": rounded(entropy[i]),
-             "end": rounded(end[i])}
-            for i in range(slots)
-        ],
-        "infill": {"ids": infilled_ids, "steps": steps, "margin": round(model.margin, DIGITS)},
+        "rows": described(model, rows),
+        "tree": answer_tree(model, prefix, suffix, middle_ids),
+        "written": {"ids": written_ids, "margin": round(written_margin, DIGITS)},
+        "infill": {"ids": infilled_ids, "steps": steps, "margin": round(margin, DIGITS)},
     }
+
+
+def described(model, rows):
+    """rows [Q, VOCAB + 1]: log-probabilities."""
+    top = rows.topk(TOP, -1)
+    entropy = -(rows.exp() * rows).sum(-1)
+    end = rows[:, [PAD_ID, *model.line_break_ids]].logsumexp(-1)
+    return [
+        {"top": top.indices[i].tolist(), "logprobs": rounded(top.values[i]), "entropy": rounded(entropy[i]), "end": rounded(end[i])}
+        for i in range(len(rows))
+    ]
+
+
+def answer_tree(model, prefix, suffix, middle_ids):
+    known = middle_ids[:3]
+    committed, said = min(1, len(known)), len(known)
+    ids = [int(prefix[-1]), *known] + [MASK] * 6
+    offsets = [*range(said + 1), *range(committed + 1, committed + 4), *range(said + 1, said + 4)]
+    beside, behind = said + 1, said + 4
+    sees = [[(0, i + 1)] for i in range(said + 1)]
+    sees += [[(0, committed + 1), (beside, 3)] for _ in range(3)] + [[(0, said + 1), (behind, 3)] for _ in range(3)]
+    seen = torch.zeros(len(ids), len(ids), dtype=torch.bool)
+    for row, spans in enumerate(sees):
+        for first, count in spans:
+            seen[row, first : first + count] = True
+    rows = tree(model, prefix, suffix, torch.tensor(ids), torch.tensor(offsets), seen)
+    return {"ids": [MASK_ID if i == MASK else i for i in ids], "offsets": offsets, "sees": sees, "rows": described(model, rows)}
 
 
 def predict(model, prefix, suffix, canvas_ids):
