@@ -13,7 +13,15 @@ import type { Finished } from '../infill/finish.ts'
 import { finishHoles } from '../infill/finishHoles.ts'
 import { endsInWord, type HolesPlan, heldBackClamp, lineBreakOf, planHoles, type Scope } from '../infill/plan.ts'
 import { sureRun } from './gate.ts'
-import { drafts, holeOrderOf, lengthOf, type SessionModel, scheduleOf } from './sessionModel.ts'
+import {
+  type Drafting,
+  draftedLength,
+  draftingOf,
+  holeOrderOf,
+  lengthOf,
+  type SessionModel,
+  scheduleOf,
+} from './sessionModel.ts'
 
 export interface GapRequest {
   readonly text: string
@@ -121,6 +129,7 @@ export async function fillHoles(
   const encodedBefore = rooms.prefixes.encodedRows + rooms.suffixes.encodedRows
   const spans = request.holes.map(({ span }) => span)
   const plan = planHoles(request.text, spans, model)
+  const way = wayOf(model, request.order)
   const finished = (middles: readonly (Progress & { finish?: Finish })[]): Finished[] => {
     const written = middles.map((progress, i) => {
       const complete = progress.finish === 'ended'
@@ -140,9 +149,9 @@ export async function fillHoles(
   let denoised: Denoised
   let encoded: number
   try {
-    const context = await readContext(rooms, plan, signal, leases)
+    const context = await readContext(rooms, plan, way, signal, leases)
     encoded = now()
-    const denoising = denoiser.denoise(denoiseRequest(plan, request, model, context), signal, (progress) =>
+    const denoising = denoiser.denoise(denoiseRequest(plan, request, model, way, context), signal, (progress) =>
       onProgress(finished(progress).map(editOf)),
     )
     came()
@@ -169,10 +178,24 @@ export async function fillHoles(
   }
 }
 
+/** How the gaps of a request are filled. */
+interface Way {
+  readonly order: HoleOrder
+  /** Where committed rows write from the left: what they were taught with. */
+  readonly drafting: Drafting | undefined
+}
+
+/** Rows that write from the left fill gap after gap; for another order all rows see each other. */
+function wayOf(model: SessionModel, wanted: HoleOrder | undefined): Way {
+  const order = wanted ?? holeOrderOf(model)
+  return { order, drafting: order.kind === 'left-to-right' ? draftingOf(model) : undefined }
+}
+
 /** Encodings that are exact for as long as the text stays; where there are none, the denoiser reads the text itself. */
 async function readContext(
   { model, prefixes, suffixes }: Rooms,
   { texts }: HolesPlan,
+  { drafting }: Way,
   signal: AbortSignal,
   leases: Lease[],
 ): Promise<CanvasContext> {
@@ -188,8 +211,7 @@ async function readContext(
         leases.push(lease)
         encodings[i] = lease.id
       }
-      const { drafting } = model
-      if (drafting && drafts(model)) return { kind: 'drafted', encodings, distance: drafting.distance, keeps: true }
+      if (drafting) return { kind: 'drafted', encodings, distance: drafting.distance, keeps: true }
       return { kind: 'causal', encodings }
     }
   }
@@ -197,8 +219,9 @@ async function readContext(
 
 function denoiseRequest(
   { pieces, texts, held }: HolesPlan,
-  { holes, maxTokens: wanted, certainty, order }: HolesRequest,
+  { holes, maxTokens: wanted, certainty }: HolesRequest,
   model: SessionModel,
+  { order, drafting }: Way,
   context: CanvasContext,
 ): DenoiseRequest {
   const { canvasSlots, maskId, endIds, expandId, lineBreakIds, lengthMode, maxPositions, tokenText } = model
@@ -212,7 +235,7 @@ function denoiseRequest(
   return {
     texts,
     holes: holes.map(({ scope }, i) => ({
-      length: lengthOf(model, maxTokens),
+      length: drafting ? draftedLength(drafting) : lengthOf(model, maxTokens),
       maxTokens,
       floor: certainty.giveUp,
       clamp: heldBackClamp(held[i]!, scope, tokenText),
@@ -223,7 +246,7 @@ function denoiseRequest(
       model,
       held.some((back, i) => endsInWord({ before: pieces[i]!, held: back })),
     ),
-    order: order ?? holeOrderOf(model),
+    order,
     maskId,
     // A pass adds up one set for all of its rows: that of line breaks only where each of them may end a middle.
     endIds: new Set([...endIds, ...(allAreLines ? lineEnds : [])]),

@@ -44,16 +44,18 @@ const guessedAhead = { ahead: 3, threshold: 0.3 }
 
 const draftedAhead = { drafts: 2, threshold: 0.2, open: 3 }
 
-/** Whether its canvases write from the left and look ahead; where the base has a say, they do not. */
-export function drafts({ drafting, verify, baseShare }: SessionModel): boolean {
-  return drafting !== undefined && !verify && baseShare === 0
+/** Where canvases write from the left and look ahead; where the base has a say, they do not. */
+export function draftingOf({ drafting, verify, baseShare }: SessionModel): Drafting | undefined {
+  return verify || baseShare > 0 ? undefined : drafting
+}
+
+export function draftedLength({ slots }: Drafting): Length {
+  return { kind: 'drafted', slots, ...draftedAhead }
 }
 
 /** @param maxTokens at least one. */
-export function lengthOf(model: SessionModel, maxTokens: number): Length {
-  const { lengthMode, canvasSlots, expandId, verify, drafting } = model
+export function lengthOf({ lengthMode, canvasSlots, expandId, verify }: SessionModel, maxTokens: number): Length {
   if (verify) return { kind: 'verified', slots: canvasSlots, ...guessedAhead }
-  if (drafting && drafts(model)) return { kind: 'drafted', slots: drafting.slots, ...draftedAhead }
   switch (lengthMode) {
     case 'end-token':
       return { kind: 'end-token', slots: canvasSlots }
@@ -85,7 +87,7 @@ export function scheduleOf(model: SessionModel, endsInWord: boolean): Schedule {
 /** In which of several gaps a step commits. */
 export function holeOrderOf(model: SessionModel): HoleOrder {
   const { attention } = model
-  if (drafts(model)) return { kind: 'left-to-right', ahead: 'closed' }
+  if (draftingOf(model)) return { kind: 'left-to-right', ahead: 'closed' }
   switch (attention) {
     case 'causal-context':
       return { kind: 'surest-hole', threshold: 1 }

@@ -1,6 +1,6 @@
 /**
  * Quality by hand: lines of real files cut at any character, filled, compared with what stood there.
- * `node dist/exactLines.js [--slots 8] [--threshold 0.9] [--count 40] [--floor 0] [--prefix 768] FOLDER`
+ * `node dist/exactLines.js [--slots 8] [--threshold 0.9] [--count 40] [--floor 0] [--prefix 768] [--model DIR] FOLDER`
  */
 import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
@@ -19,6 +19,7 @@ const { values, positionals } = parseArgs({
     count: { type: 'string', default: '40' },
     floor: { type: 'string', default: '0' },
     prefix: { type: 'string', default: '768' },
+    model: { type: 'string' },
     suffix: { type: 'string', default: '64' },
     seed: { type: 'string', default: '1' },
     show: { type: 'string', default: '0' },
@@ -28,7 +29,7 @@ const { values, positionals } = parseArgs({
   },
 })
 Object.assign(windowSize, { prefix: Number(values.prefix) })
-const rooms = await openRooms(await resolveModel(), {
+const rooms = await openRooms(await resolveModel(values.model), {
   cache: true,
   canvasSlots: Number(values.slots),
   weights: values.stored ? 'stored' : 'fastest',
