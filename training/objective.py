@@ -5,7 +5,8 @@ A step takes one chunk of a file and opens many gaps in it. Of each gap the canv
                left, and says the token after it (END after the last). They are what has been committed at run time;
   open rows    groups of masks that begin after one of the known rows: they see the context, the known rows up to there
                and each other, and say what comes after the first open slot (which the last known row says).
-So one pass teaches to write on from every point of the gap, and to look ahead from some.
+So one pass teaches to write on from every point of the gap, and to look ahead from some. A share of the gaps (`denoise`) is
+masked as the seed does it instead (`masking.py`): all rows see each other, and the masked ones say their tokens.
 
 Pure but for the tokenizer and a random generator. Not here: the network, batches on a device.
 """
@@ -14,8 +15,10 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from masking import draw_batch, mask_sequence, stage_at
 from reference import DISTANCE, MASK, PAD, VOCAB
 
+AMONG = 7  # `ahead` of a masked row that all rows of its canvas see
 CLOSERS = ")]};,:\"'`"
 
 
@@ -42,6 +45,7 @@ class Mix:
     empty: float = 0.04
     two_holes: float = 0.08
     keep_closers: float = 0.2  # of rests of lines
+    denoise: float = 0.0  # of gaps: masked by the seed's progressive masking, rows that all see each other
 
 
 @dataclass
@@ -113,14 +117,14 @@ class Canvases:
     canvas: np.ndarray  # [E, Q, Q] bool
     own_seen: np.ndarray  # [E, Q, S] bool
     target: np.ndarray  # [E, Q], -100 nothing, VOCAB the end
-    ahead: np.ndarray  # [E, Q] 0 known row, m the m-th open row of its group, -1 nothing to say
+    ahead: np.ndarray  # [E, Q] 0 known row, m the m-th open row of its group, AMONG, -1 nothing to say
     gap: np.ndarray  # [E, Q] number of the row's gap within the step, -1 unused
     kinds: list = field(default_factory=list)  # of each gap
 
 
 class Objective:
-    def __init__(self, tokenizer, shape=Shape(), mix=Mix()):
-        self.tokenizer, self.shape, self.mix = tokenizer, shape, mix
+    def __init__(self, tokenizer, shape=Shape(), mix=Mix(), masking="mid"):
+        self.tokenizer, self.shape, self.mix, self.masking = tokenizer, shape, mix, masking
 
     def chunk(self, text, rng):
         """A run of whole lines of a file, or None where it is too short."""
@@ -131,8 +135,9 @@ class Objective:
         chunk = Text(self.tokenizer, text[begin:begin + most], self.shape.chunk, begin == 0)
         return chunk if len(chunk.ids) >= 96 else None
 
-    def step(self, text, rng):
-        """One step's canvases, or None where the file gives too few gaps."""
+    def step(self, text, rng, done=0.0):
+        """One step's canvases, or None where the file gives too few gaps. `done` (0 … 1): how much of the training is over."""
+        self.stage = stage_at(self.masking, done)
         s, chunk = self.shape, self.chunk(text, rng)
         if chunk is None:
             return None
@@ -229,6 +234,7 @@ class Objective:
                      ints(0, E, Q), ints(0, E, Q), np.zeros((E, Q, Q), bool), np.zeros((E, Q, S), bool), ints(-100, E, Q), ints(-1, E, Q),
                      ints(-1, E, Q))
         c.canvas[:] = np.eye(Q, dtype=bool)
+        window = draw_batch(self.stage, rng) if self.mix.denoise else None
         least = int(rng.choice([s.least_suffix, 32, S, S]))
         for e, (gaps, following, holes) in enumerate(ends):
             between = holes[0] if holes else []
@@ -243,6 +249,9 @@ class Objective:
                 g = gaps[i]
                 if row + len(g.ids) + 1 > Q:
                     continue
+                if self.mix.denoise and not holes and row + DISTANCE < Q and rng.random() < self.mix.denoise:
+                    row = self.denoised(c, e, row, g, own_seen, window, rng)
+                    continue
                 rows = self.hole(c, e, row, g.seen, g.seen, g, own_seen, None, Q, rng)
                 row = rows[0]
                 if holes:
@@ -252,6 +261,23 @@ class Objective:
                     second = Gap(g.seen, between[-1], holes[1], True, "two")
                     row, _ = self.hole(c, e, row, g.seen, g.seen + DISTANCE + n, second, seen, rows[1], Q, rng)
         return c
+
+    def denoised(self, c, e, row, g, own_seen, window, rng):
+        """A canvas of DISTANCE slots whose rows all see each other, PAD behind the gap. → next free row."""
+        slots = (g.ids + [PAD] * DISTANCE)[:DISTANCE]
+        masked, cut, _ = mask_sequence(DISTANCE, self.stage, window, rng)
+        slots[cut:] = [PAD] * (DISTANCE - cut)
+        n, number = DISTANCE + 1, len(c.kinds)
+        c.kinds.append("denoise")
+        c.ids[e, row:row + n] = [g.last, *(MASK if m else i for i, m in zip(slots, masked))]
+        c.positions[e, row:row + n] = g.seen + np.arange(n)
+        c.near[e, row:row + n] = np.arange(n)
+        c.seen[e, row:row + n], c.gap[e, row:row + n], c.own_seen[e, row:row + n] = g.seen, number, own_seen
+        c.canvas[e, row:row + n, row:row + n] = True
+        says = np.array([VOCAB if i == PAD else i for i in slots])
+        c.target[e, row:row + DISTANCE][masked] = says[masked]
+        c.ahead[e, row:row + DISTANCE][masked] = AMONG
+        return row + n
 
     def hole(self, c, e, row, origin, first, g, own_seen, before, upto, rng):
         """Rows of one hole from `row` on, no further than `upto`; `first`: position of its first row. `before`: rows of an

@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+from masking import STAGES  # noqa: E402
 from network import Network  # noqa: E402
 from objective import DISTANCE, Mix, Objective, Shape  # noqa: E402
 from reference import LAYERS, LINEARS, load_base  # noqa: E402
@@ -50,11 +51,11 @@ class Corpus:
         return l, files[int(rng.integers(len(files)))]
 
 
-def draw_step(objective, corpus, seed, step):
+def draw_step(objective, corpus, seed, step, done=0.0):
     rng = np.random.default_rng((seed, step))
     while True:
         language, text = corpus.draw(rng)
-        made = objective.step(text, rng)
+        made = objective.step(text, rng, done)
         if made is not None:
             return language, made
 
@@ -101,6 +102,8 @@ def validate(net, steps, device):
         known = a[asked.cpu()] == 0
         nats, count = nats + float(each[known].sum()), count + int(known.sum())
         for k, kind in enumerate(c.kinds):
+            if kind == "denoise":
+                continue
             rows = (a == 0) & asked.cpu() & (torch.as_tensor(c.gap) == k)
             seen[kind] = seen.get(kind, 0) + 1
             right[kind] = right.get(kind, 0) + bool(hit[rows].all())
@@ -180,6 +183,7 @@ def arguments():
     p.add_argument("--decay", type=float, default=0.3, help="share of the steps, at the end, in which the rate falls to nothing")
     p.add_argument("--open-weight", type=float, default=0.5, help="of open rows in the loss; known rows have 1")
     p.add_argument("--mean", type=float, default=0.995, help="running mean of the weights, per step")
+    p.add_argument("--masking", default="mid", choices=STAGES, help="stages of the seed's masking, for --denoise")
     p.add_argument("--init", help="adapter.safetensors to begin from")
     p.add_argument("--weights", default="", help="languages' weights, such as python=3,go=0.5")
     p.add_argument("--stop-after", type=float, default=1e9, help="minutes; then a checkpoint is written")
@@ -208,7 +212,7 @@ def main():
     if o.init:
         load_adapter(net, o.init)
     shape = Shape(**{k: getattr(o, k) for k in Shape().__dict__})
-    objective = Objective(tokenizer, shape, Mix(**{k: getattr(o, k) for k in Mix().__dict__}))
+    objective = Objective(tokenizer, shape, Mix(**{k: getattr(o, k) for k in Mix().__dict__}), o.masking)
     weights = dict((k, float(v)) for k, v in (w.split("=") for w in o.weights.split(",") if w))
     train, valid = (Corpus(os.path.join(o.corpus, f"{n}.jsonl"), weights) for n in ("train", "valid"))
     checks = [draw_step(objective, valid, 1_000_000 + o.seed, i)[1] for i in range(o.valid_steps)]
@@ -252,7 +256,7 @@ def main():
         rate = o.lr * min(1, (step + 1) / 40) * min(1, max(0.01, (o.steps - step) / (o.decay * o.steps)))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        _, canvases = draw_step(objective, train, o.seed, step)
+        _, canvases = draw_step(objective, train, o.seed, step, step / o.steps)
         each, weight, _ = losses(net, canvases, device, o.open_weight)
         loss = (each * weight).sum() / weight.sum()
         loss.backward()
