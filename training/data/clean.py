@@ -33,7 +33,8 @@ COMPILED = re.compile(
     r'__esModule|sourceMappingURL=|var __(importDefault|createBinding|awaiter|extends|assign|decorate)\b|_interopRequire|__webpack_require__'
     r'|regeneratorRuntime|\(function \(global, factory\)'
 )
-LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|"""[\s\S]*?"""|`(?:[^`\\]|\\.)*`')
+# Of one line, or between backquotes. Long docstrings are wanted.
+LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|`(?:[^`\\]|\\.)*`')
 
 
 def decode(data: bytes) -> str | None:
