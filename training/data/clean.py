@@ -35,6 +35,7 @@ COMPILED = re.compile(
 )
 # Of one line, or between backquotes. Long docstrings are wanted.
 LITERAL = re.compile(r'"(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|`(?:[^`\\]|\\.)*`')
+DIGITS, LETTERS = b'0123456789', b'abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ'
 
 
 def decode(data: bytes) -> str | None:
@@ -77,9 +78,9 @@ def reasonOfShape(text: str) -> str | None:
     if max(map(len, lines)) > LONGEST_LINE or len(text) / len(lines) > LONGEST_MEAN_LINE:
         return 'long lines'
     solid = re.sub(r'\s+', '', text)
-    if sum(map(str.isdigit, solid)) > MOST_DIGITS * len(solid):
+    if countOf(solid, str.isdigit, DIGITS) > MOST_DIGITS * len(solid):
         return 'digits'
-    if sum(map(str.isalpha, solid)) < FEWEST_LETTERS * len(solid):
+    if countOf(solid, str.isalpha, LETTERS) < FEWEST_LETTERS * len(solid):
         return 'few letters'
     if not solid.isascii() and len(solid.encode('ascii', 'ignore')) < (1 - MOST_NON_ASCII) * len(solid):
         return 'not ascii'
@@ -92,3 +93,10 @@ def reasonOfShape(text: str) -> str | None:
     if len(lines) > 50 and max(counted.values()) > 0.3 * len(lines):
         return 'repeated line'
     return None
+
+
+def countOf(text: str, kind, ascii: bytes) -> int:
+    """How many characters of `text` are of the kind; `ascii` are its ASCII members, which are counted without a loop."""
+    if text.isascii():
+        return len(text) - len(text.encode('ascii').translate(None, ascii))
+    return sum(map(kind, text))
