@@ -5,7 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data.build import main  # noqa: E402
+from data.build import main
 
 if __name__ == '__main__':
     sys.exit(main())

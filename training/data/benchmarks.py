@@ -18,7 +18,10 @@ import numpy as np
 RUN = 10
 WORD = re.compile(r'[A-Za-z_]\w*|\d+')
 SYNTAX = frozenset(
-    'for in range len if else elif return def not and or is none true false int str list float while i j k n x y s a b c self import from'.split()
+    (
+        'for in range len if else elif return def not and or is none true false int str list float while self import from '
+        'i j k n x y s a b c'
+    ).split()
 )
 FILES = ('HumanEval.jsonl.gz', 'HumanEvalPlus.jsonl.gz', 'MbppPlus.jsonl.gz')
 
@@ -51,7 +54,9 @@ class BenchmarkTexts:
         self.lengths = sorted({len(run) for run in self.runs})
         self.identities = {word: index for index, word in enumerate(sorted({word for run in self.runs for word in run}), 1)}
         self.hashes = {
-            length: np.unique(self.rolled(np.array([[self.identities[word] for word in run] for run in self.runs if len(run) == length])))
+            length: np.unique(
+                self.rolled(np.array([[self.identities[word] for word in run] for run in self.runs if len(run) == length]))
+            )
             for length in self.lengths
         }
 
@@ -90,7 +95,11 @@ def readProblems(folder: Path) -> list[dict[str, str]]:
             for line in lines:
                 problem = json.loads(line)
                 problems.append(
-                    {'prompt': problem['prompt'], 'solution': problem['canonical_solution'], 'entry_point': problem['entry_point']}
+                    {
+                        'prompt': problem['prompt'],
+                        'solution': problem['canonical_solution'],
+                        'entry_point': problem['entry_point'],
+                    }
                 )
     return problems
 

@@ -40,7 +40,9 @@ def fetchAll(sources: list[Source], cache: Path, say) -> None:
             if done % 20 == 0 or done == len(missing):
                 say(f'fetched {done - len(failures)} of {len(missing)}')
     if failures:
-        raise SourceError('\n'.join(failures + ['run again to go on; if a version is gone, put one that exists into sources.tsv']))
+        raise SourceError(
+            '\n'.join(failures + ['run again to go on; if a version is gone, put one that exists into sources.tsv'])
+        )
 
 
 def archivesOf(source: Source, cache: Path) -> list[Path]:
@@ -55,7 +57,7 @@ def fetchOne(source: Source, cache: Path, environment: dict[str, str]) -> str | 
     for _ in range(ATTEMPTS):
         work = tempfile.mkdtemp(dir=cache, prefix='.fetching-')
         try:
-            ran = subprocess.run(commandOf(source), cwd=work, env=environment, capture_output=True, text=True)
+            ran = subprocess.run(commandOf(source), cwd=work, env=environment, check=False, capture_output=True, text=True)
             if ran.returncode == 0 and os.listdir(work):
                 target = cache / source.key
                 target.parent.mkdir(exist_ok=True)
@@ -107,7 +109,11 @@ def privateApt(folder: Path) -> Path:
         'APT::Sandbox::User "root";\n'
     )
     ran = subprocess.run(
-        ['apt-get', 'update', '-qq'], env={**os.environ, 'APT_CONFIG': str(configuration)}, capture_output=True, text=True
+        ['apt-get', 'update', '-qq'],
+        env={**os.environ, 'APT_CONFIG': str(configuration)},
+        check=False,
+        capture_output=True,
+        text=True,
     )
     if ran.returncode != 0:
         raise SourceError(f'apt-get update: {ran.stderr.strip()[-300:]}; Debian packages need a Debian machine')

@@ -18,11 +18,13 @@ ALLOWED = {
     'Zsh',  # Debian's name of zsh's own licence, like MIT's
 }  # fmt: skip
 NAMES = {
-    'expat': 'MIT', 'mit license': 'MIT', 'the mit license': 'MIT', 'mit/x11': 'MIT', 'mit/x': 'MIT', 'mit/expat': 'MIT', 'mit-like': 'MIT',
+    'expat': 'MIT', 'mit license': 'MIT', 'the mit license': 'MIT', 'mit/x11': 'MIT', 'mit/x': 'MIT',
+    'mit/expat': 'MIT', 'mit-like': 'MIT',
     'mit-style': 'MIT', 'the mit license (mit)': 'MIT', 'mit license (expat)': 'MIT',
     'apache': 'Apache-2.0', 'apache-2': 'Apache-2.0', 'apache 2.0': 'Apache-2.0', 'apache license 2.0': 'Apache-2.0',
     'apache license, version 2.0': 'Apache-2.0', 'apache software license': 'Apache-2.0', 'apache license': 'Apache-2.0',
-    'apache-2.0 license': 'Apache-2.0', 'apache 2': 'Apache-2.0', 'asl-2.0': 'Apache-2.0', 'apache license version 2.0': 'Apache-2.0',
+    'apache-2.0 license': 'Apache-2.0', 'apache 2': 'Apache-2.0', 'asl-2.0': 'Apache-2.0',
+    'apache license version 2.0': 'Apache-2.0',
     'bsd license': 'BSD', 'new bsd': 'BSD-3-Clause', 'new bsd license': 'BSD-3-Clause', 'modified bsd license': 'BSD-3-Clause',
     'bsd-3': 'BSD-3-Clause', 'bsd-2': 'BSD-2-Clause', 'bsd 3-clause': 'BSD-3-Clause', 'bsd 3-clause license': 'BSD-3-Clause',
     'bsd 2-clause': 'BSD-2-Clause', '3-clause bsd license': 'BSD-3-Clause', 'bsd-3-clause license': 'BSD-3-Clause',
@@ -34,7 +36,8 @@ NAMES = {
 NAMES |= {name.lower(): name for name in ALLOWED}
 COPYLEFT_HEAD = re.compile(
     r'GNU\s+(Lesser|Library|Affero)?\s*(General)?\s*Public\s+Licen[sc]e|Mozilla\s+Public\s+Licen[sc]e|\b[AL]?GPL(-|\s*v?)[23]'
-    r'|Eclipse\s+Public\s+Licen[sc]e|Creative\s+Commons\s+Attribution-(Share|Non)|SPDX-License-Identifier:\s*[(\w.\- ]*\b([AL]?GPL|MPL|EPL|CDDL)',
+    r'|Eclipse\s+Public\s+Licen[sc]e|Creative\s+Commons\s+Attribution-(Share|Non)'
+    r'|SPDX-License-Identifier:\s*[(\w.\- ]*\b([AL]?GPL|MPL|EPL|CDDL)',
     re.IGNORECASE,
 )
 HEAD_CHARACTERS = 3000
@@ -57,11 +60,17 @@ def normalise(name: str) -> str:
 
 
 def simplify(expression: str) -> str:
-    """The expression with known names, `OR` and `AND` in capitals; Debian's comma before `and` binds weaker and is kept by order."""
+    """The expression with known names, `OR` and `AND` in capitals; `AND` binds weaker, as Debian's comma before `and` does."""
     ands = [part for part in re.split(r',?\s+and\s+|\s*&\s*', expression.strip(), flags=re.IGNORECASE) if part]
     simple = []
     for part in ands:
-        ors = sorted({normalise(one) for one in re.split(r'\s+or\s+|\s*/\s*(?!X\b|X11|Expat|libpng)|\s*\|\s*', part, flags=re.IGNORECASE) if one.strip()})
+        ors = sorted(
+            {
+                normalise(one)
+                for one in re.split(r'\s+or\s+|\s*/\s*(?!X\b|X11|Expat|libpng)|\s*\|\s*', part, flags=re.IGNORECASE)
+                if one.strip()
+            }
+        )
         simple.append(' OR '.join(ors))
     return ' AND '.join(sorted(set(simple)))
 
@@ -109,7 +118,9 @@ def pypiLicence(metadata: str) -> str:
     if fields.get('License-Expression'):
         return simplify(fields['License-Expression'])
     classifiers = [
-        line.rsplit('::', 1)[-1] for line in fields.get_all('Classifier', []) if line.startswith('License ::') and line.count('::') > 1
+        line.rsplit('::', 1)[-1]
+        for line in fields.get_all('Classifier', [])
+        if line.startswith('License ::') and line.count('::') > 1
     ]
     short = simplify(fields.get('License') or '')
     if isPermissive(short):

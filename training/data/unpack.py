@@ -4,9 +4,9 @@ Contract: `unpack` reads archives in memory, writes nothing, runs nothing. Paths
 that names its version.
 """
 
+import gzip
 import io
 import lzma
-import gzip
 import re
 import tarfile
 import zipfile
@@ -30,7 +30,7 @@ class Unpacked:
 def languageOf(path: str, data: bytes) -> str | None:
     """Language of a file by its ending; a file without one may be a shell script by its first line."""
     name = path.rsplit('/', 1)[-1]
-    if name.endswith('.d.ts') or name.endswith('.d.mts'):
+    if name.endswith(('.d.ts', '.d.mts')):
         return None
     for language, endings in ENDINGS.items():
         if name.endswith(endings):
@@ -77,7 +77,9 @@ def members(source: Source, archives: list[Path]):
                     if not info.is_dir() and info.file_size <= LARGEST_BYTES:
                         yield info.filename, opened.read(info)
         elif name.endswith('.deb'):
-            yield from tarMembers(io.BytesIO(debData(archive)), lambda path: re.sub(r'^usr/share/cargo/registry/[^/]+/', '', path))
+            yield from tarMembers(
+                io.BytesIO(debData(archive)), lambda path: re.sub(r'^usr/share/cargo/registry/[^/]+/', '', path)
+            )
         elif re.search(r'\.debian\.tar\.\w+$', name):
             with open(archive, 'rb') as opened:
                 yield from tarMembers(opened, lambda path: path)

@@ -13,11 +13,11 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from data import build, fetch, licence
+from data import build, fetch, licence, share
 from data.benchmarks import BenchmarkOverlap, BenchmarkTexts, assertNone
 from data.clean import decode, isTest, reasonToDrop
 from data.neardup import NearDuplicates, Signatures
-from data.sources import SPLITS, Source, SourceError, readSources
+from data.sources import LANGUAGES, SPLITS, Source, SourceError, readSources
 from data.unpack import languageOf, unpack
 
 LIST = Path(__file__).resolve().parent.parent / 'data' / 'sources.tsv'
@@ -50,7 +50,7 @@ def test_list_is_readable_and_keeps_the_benchmarks_packages_out_of_train():
     assert [splits[package] for package in FITTED.split()] == ['valid'] * 11
     assert all(licence.isPermissive(one.licence) for one in sources)
     for split in SPLITS:
-        assert {language for one in sources if one.split == split for language in one.languages} == set(build.LANGUAGES)
+        assert {language for one in sources if one.split == split for language in one.languages} == set(LANGUAGES)
 
 
 @pytest.mark.parametrize(
@@ -196,7 +196,11 @@ def test_python_file(path, text, reason):
     'path, head, reason',
     [
         ('lib/core.js', '', None),
-        ('lib/core.js', 'const PAGE = `' + '\n'.join(f'<p>paragraph {chr(97 + n % 26) * 9}</p>' for n in range(300)) + '`\n', 'one literal'),
+        (
+            'lib/core.js',
+            'const PAGE = `' + '\n'.join(f'<p>paragraph {chr(97 + n % 26) * 9}</p>' for n in range(300)) + '`\n',
+            'one literal',
+        ),
         ('dist/core.js', '', 'built'),
         ('lib/core.min.js', '', 'built'),
         ('lib/core.js', 'Object.defineProperty(exports, "__esModule", { value: true })\n', 'compiled'),
@@ -261,7 +265,11 @@ PROBLEM = {
     'solution': '    ordered = sorted(heights)\n    pairs = zip(ordered, ordered[1:])\n'
     '    return max((upper - lower for lower, upper in pairs), default=0)\n',
 }
-SHORT = {'entry_point': 'squares_of', 'prompt': 'def squares_of(values):\n', 'solution': '    return [value * value for value in values]\n'}
+SHORT = {
+    'entry_point': 'squares_of',
+    'prompt': 'def squares_of(values):\n',
+    'solution': '    return [value * value for value in values]\n',
+}
 
 
 def test_planted_solution_is_found_also_reformatted_and_in_a_comment():
@@ -269,7 +277,9 @@ def test_planted_solution_is_found_also_reformatted_and_in_a_comment():
     assert texts.overlap(code(1)) is None
     assert texts.overlap(code(1) + PROBLEM['prompt'] + PROBLEM['solution'] + code(2))
     assert texts.overlap('ORDERED = Sorted( heights ); pairs=zip(ordered,ordered[1:])\n# return MAX(upper, lower for lower)')
-    assert texts.overlap('// Return the widest gap between neighbouring heights\n// after they were ordered') is None  # nine words
+    assert (
+        texts.overlap('// Return the widest gap between neighbouring heights\n// after they were ordered') is None
+    )  # nine words
     assert texts.overlap('// Return the widest gap between neighbouring heights\n// after they have been ordered')
     assert texts.overlap('squares_of = lambda values: 1\nreturn [value * value for value in values]') is None
     assert texts.overlap('def squares_of():\n    return [value * value for value in values]')
@@ -295,19 +305,21 @@ def test_written_corpus_with_a_benchmark_text_fails_loudly(tmp_path):
 # Sharing out
 
 
-def file(package: str, size: int, path: str = 'a.py', language: str = 'python') -> build.File:
-    return build.File('train', language, package, path, 'x' * size, 'MIT')
+def file(package: str, size: int, path: str = 'a.py', language: str = 'python') -> share.File:
+    return share.File('train', language, package, path, 'x' * size, 'MIT')
 
 
 def test_largest_packages_are_brought_to_one_height():
     files = [file('small', 10)] + [file('large', 10, f'{number}.py') for number in range(10)]
-    chosen = build.level(files, 60)
+    chosen = share.level(files, 60)
     assert [sum(one.package == package for one in chosen) for package in ('small', 'large')] == [1, 5]
 
 
 def test_tests_get_a_limited_share():
-    files = [file('p', 100, f'{number}.py') for number in range(17)] + [file('p', 100, f'tests/{number}.py') for number in range(17)]
-    chosen = build.shareOut(files)
+    files = [file('p', 100, f'{number}.py') for number in range(17)] + [
+        file('p', 100, f'tests/{number}.py') for number in range(17)
+    ]
+    chosen = share.shareOut(files)
     assert [sum(isTest(one.path) == wanted for one in chosen) for wanted in (False, True)] == [17, 3]
 
 
@@ -345,7 +357,8 @@ def world(tmp_path: Path) -> Path:
     twin = code(6).replace('return', 'yield', 1)
     wheel(cache / 'pypi/sample-1.0', {'s/a.py': code(4), 's/bad.py': planted, 's/twin.py': twin, 's/fixed.py': code(7)})
     tarball(
-        cache / 'debian/lib-2.0-1/lib_2.0.orig.tar.gz', {'lib-2.0/src/old.c': code(8), 'lib-2.0/src/new.c': code(9), 'lib-2.0/README': 'x'}
+        cache / 'debian/lib-2.0-1/lib_2.0.orig.tar.gz',
+        {'lib-2.0/src/old.c': code(8), 'lib-2.0/src/new.c': code(9), 'lib-2.0/README': 'x'},
     )
     tarball(cache / 'debian/lib-2.0-1/lib_2.0-1.debian.tar.gz', {'debian/copyright': COPYRIGHT})
     tarball(
@@ -371,10 +384,18 @@ def test_corpus_keeps_what_is_clean_free_and_apart_from_held_out_packages(world)
     assert run(world, 'out') == 0
     rows = [json.loads(line) for line in (world / 'out' / 'train.jsonl').read_text().splitlines()]
     # Gone: the benchmark's text, the twin of a held-out file, the twin of a held-out file that is itself not kept, GPL.
-    assert sorted((row['package'], row['path'], row['language']) for row in rows) == [('lib', 'src/new.c', 'c'), ('sample', 's/a.py', 'python')]
+    assert sorted((row['package'], row['path'], row['language']) for row in rows) == [
+        ('lib', 'src/new.c', 'c'),
+        ('sample', 's/a.py', 'python'),
+    ]
     assert rows[0].keys() == {'language', 'package', 'path', 'text'}
     told = json.loads((world / 'out' / 'corpus.json').read_text())
-    assert told['splits']['test']['typescript'] == {'files': 1, 'characters': len(code(6)) - 1, 'packages': 1, 'characters_of_tests': 0}
+    assert told['splits']['test']['typescript'] == {
+        'files': 1,
+        'characters': len(code(6)) - 1,
+        'packages': 1,
+        'characters_of_tests': 0,
+    }
     assert told['dropped']['python'] == {'benchmark': 1, 'twin of held-out': 2}
     assert told['dropped']['c'] == {'licence': 1}
 
@@ -397,5 +418,7 @@ def test_package_that_is_not_as_listed_stops_the_run(world, capsys):
 
 
 def test_statement_of_the_package_itself_wins_over_one_inside_it(tmp_path):
-    tarball(tmp_path / 'a.tgz', {'package/sub/package.json': '{"license": "GPL-3.0"}', 'package/package.json': '{"license": "MIT"}'})
+    tarball(
+        tmp_path / 'a.tgz', {'package/sub/package.json': '{"license": "GPL-3.0"}', 'package/package.json': '{"license": "MIT"}'}
+    )
     assert unpack(source('npm'), [tmp_path / 'a.tgz']).statement == '{"license": "MIT"}'
