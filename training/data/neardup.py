@@ -1,7 +1,8 @@
 """Near-duplicates by MinHash over shingles of five tokens.
 
 Contract: `NearDuplicates.add(name, signature)` tells the name of an earlier text that is nearly the same (estimated Jaccard
-index of the shingle sets ≥ 0.7), or None, and remembers the text in that case only. Deterministic: hashes do not depend on the process.
+index of the shingle sets ≥ 0.7), or None, and remembers the text in that case only.
+Deterministic: hashes do not depend on the process.
 Source: Broder 1997, "On the resemblance and containment of documents"; banding as in Leskovec et al.,
 "Mining of massive datasets", §3.4.
 """
