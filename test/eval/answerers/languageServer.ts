@@ -21,29 +21,32 @@ export interface LanguageServerOptions {
   readonly patienceMs: number // for one answer; later is none
 }
 
+const startMs = 60_000
 const tries = 4 // of a request that the server cancelled by itself, or answers later
 
 /** A server that runs: its streams, and its end. */
 export interface RunningServer {
   readonly input: NodeJS.ReadableStream
   readonly output: NodeJS.WritableStream
-  /** Set when it ended before it was asked to. */
-  readonly failure: () => string | undefined
+  /** How it ended; pending while it runs. */
+  readonly ended: Promise<string>
   readonly kill: () => void
 }
 
 /** @param command as in a shell; it is run by one. */
 export function spawnServer(command: string): RunningServer {
   const child: ChildProcess = spawn('sh', ['-c', `exec ${command}`], { stdio: ['pipe', 'pipe', 'pipe'] })
-  let [told, failure] = ['', undefined as string | undefined]
+  let told = ''
   child.stderr!.on('data', (chunk: Buffer) => {
     told = (told + chunk.toString('utf8')).slice(-400)
   })
-  child.on('exit', (code, signal) => {
-    failure = `it ended with ${signal ?? code}: ${told.trim().split('\n').at(-1) ?? ''}`
+  const ended = new Promise<string>((resolve) => {
+    child.on('close', (code, signal) =>
+      resolve(`it ended with ${signal ?? code}: ${told.trim().split('\n').at(-1) ?? ''}`),
+    )
   })
   child.stdin!.on('error', () => {}) // told by its end
-  return { input: child.stdout!, output: child.stdin!, failure: () => failure, kill: () => void child.kill() }
+  return { input: child.stdout!, output: child.stdin!, ended, kill: () => void child.kill() }
 }
 
 /** @throws {UserError} when it does not start, or completes nothing. */
@@ -66,9 +69,13 @@ export async function languageServer(server: RunningServer, options: LanguageSer
     ...{ processId: process.pid, rootUri, capabilities, initializationOptions: settings },
     workspaceFolders: [{ uri: rootUri, name: 'eval' }],
   })
-  const started = await within(60_000, starting)
-  if (!started)
-    throw new UserError(`${name}: no answer to "initialize"; ${server.failure() ?? 'is it a language server?'}`)
+  const gone = server.ended.then((how): never => {
+    throw new UserError(`${name}: ${how}`)
+  })
+  gone.catch(() => {}) // told by the request that meets it
+  const answered = <T>(answer: Promise<T>) => within(patienceMs, Promise.race([answer, gone]))
+  const started = await within(startMs, Promise.race([starting, gone]))
+  if (!started) throw new UserError(`${name}: no answer to "initialize" in ${startMs} ms; is it a language server?`)
   const { capabilities: offered, serverInfo } = started
   const isInline = offered.inlineCompletionProvider !== undefined && offered.inlineCompletionProvider !== false
   if (!isInline && !offered.completionProvider)
@@ -81,10 +88,10 @@ export async function languageServer(server: RunningServer, options: LanguageSer
     if (isInline) {
       const triggerKind = isByHand ? lsp.InlineCompletionTriggerKind.Invoked : lsp.InlineCompletionTriggerKind.Automatic
       const answer = client.sendRequest(lsp.InlineCompletionRequest.type, { ...at, context: { triggerKind } })
-      return inlineEdit(document, offset, (await within(patienceMs, answer)) ?? null)
+      return inlineEdit(document, offset, (await answered(answer)) ?? null)
     }
     const context = { triggerKind: lsp.CompletionTriggerKind.Invoked }
-    const answer = await within(patienceMs, client.sendRequest(lsp.CompletionRequest.type, { ...at, context }))
+    const answer = await answered(client.sendRequest(lsp.CompletionRequest.type, { ...at, context }))
     if (answer && !Array.isArray(answer) && answer.isIncomplete && answer.items.length === 0) throw notYet
     return menuEdit(document, offset, answer ?? null)
   }
@@ -94,8 +101,6 @@ export async function languageServer(server: RunningServer, options: LanguageSer
       try {
         return await askOnce(document, offset, isByHand)
       } catch (error) {
-        const failure = server.failure()
-        if (failure) throw new UserError(`${name}: ${failure}`)
         const isLater = error === notYet || (error instanceof lsp.ResponseError && laterCodes.has(error.code))
         if (!isLater) throw error
         if (i === tries) return undefined
