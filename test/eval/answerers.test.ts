@@ -112,9 +112,19 @@ describe('an n-gram of the file', () => {
   })
   test('is asked as the others are', async () => {
     const twice = gapOf('total += price\nx = 1\ny = 2\nz = total ║\nprint(total)\n', '+= price')
-    expect(scoreEdits(twice, await fileNgram(roomsThatKnow('').rooms.model).ask(twice))).toMatchObject({ exact: true })
-    const short = await fileNgram(roomsThatKnow('').rooms.model).ask({ ...twice, maxTokens: 3 })
+    expect(scoreEdits(twice, await fileNgram(roomsThatKnow('').rooms.model, 'file').ask(twice))).toMatchObject({
+      exact: true,
+    })
+    const short = await fileNgram(roomsThatKnow('').rooms.model, 'file').ask({ ...twice, maxTokens: 3 })
     expect(short.tokens).toBe(3)
     expect(bytesOf(short.edit?.text ?? '').length).toBeLessThanOrEqual(3)
+  })
+
+  test('in the window sees what the models see, and no more', async () => {
+    const far = `total += price\n${'# nothing of the kind\n'.repeat(200)}`
+    const distant = gapOf(`${far}z = total ║\nprint(total)\n`, '+= price')
+    const { model } = roomsThatKnow('').rooms
+    expect(scoreEdits(distant, await fileNgram(model, 'file').ask(distant))).toMatchObject({ exact: true })
+    expect(scoreEdits(distant, await fileNgram(model, 'window').ask(distant))).toMatchObject({ exact: false })
   })
 })

@@ -105,9 +105,13 @@ function factsOf(benchmark: Benchmark, answerers: readonly Answerer[], seed: num
   }
 }
 
-/** The same for the same run, so that a rerun goes on. */
+/** The same for the same run, so that a rerun goes on; answerers beside the first may come and go. */
 function defaultPath({ name }: Benchmark, facts: RunFacts): string {
-  const digest = createHash('sha256').update(JSON.stringify(facts)).digest('hex').slice(0, 8)
+  const [first] = Object.entries(facts.answerers)
+  const digest = createHash('sha256')
+    .update(JSON.stringify({ ...facts, answerers: first }))
+    .digest('hex')
+    .slice(0, 8)
   return `eval-results/${name}-${digest}.jsonl`
 }
 

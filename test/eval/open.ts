@@ -47,7 +47,7 @@ export async function openBenchmark(options: Options, folder: string): Promise<B
       return againstReference(benchmark, sets, true, await sandbox(), drawing)
     }
     case 'rest-of-line':
-      return restOfLine(heldOutFolder(options.files), drawing)
+      return restOfLine(heldOutFolder(options.files), { ...drawing, languages: options.languages })
   }
 }
 
@@ -79,7 +79,9 @@ export async function openAnswerers(options: Options): Promise<OpenAnswerers> {
       case 'base-suffix-first':
         return baseReader(rooms!, about, 'suffix-first')
       case 'ngram':
-        return fileNgram(rooms!.model)
+        return fileNgram(rooms!.model, 'file')
+      case 'ngram-in-window':
+        return fileNgram(rooms!.model, 'window')
       case 'reference':
         return reference
     }

@@ -11,7 +11,9 @@ test('defaults', () => {
     data: '/data',
     isolated: true,
   })
-  expect(read('rest-of-line')).toMatchObject({ answerers: ['lacuna', 'base', 'base-suffix-first', 'ngram'] })
+  expect(read('rest-of-line')).toMatchObject({
+    answerers: ['lacuna', 'base', 'base-suffix-first', 'ngram', 'ngram-in-window'],
+  })
 })
 
 test('a server is asked alone, unless others are named', () => {

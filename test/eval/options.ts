@@ -5,7 +5,7 @@ import { UserError } from '../../server/base/errors.ts'
 export const benchmarkNames = ['humaneval-infilling', 'humaneval', 'mbpp', 'evalplus', 'rest-of-line'] as const
 export type BenchmarkName = (typeof benchmarkNames)[number]
 
-export const answererNames = ['lacuna', 'base', 'base-suffix-first', 'ngram', 'reference'] as const
+export const answererNames = ['lacuna', 'base', 'base-suffix-first', 'ngram', 'ngram-in-window', 'reference'] as const
 export type AnswererName = (typeof answererNames)[number]
 
 export const help = `npm run eval -- BENCHMARK [options]
@@ -20,7 +20,7 @@ export const help = `npm run eval -- BENCHMARK [options]
   --seed N              of the choice of cases (default 1)
   --model DIR           a bundle, by folder or name (default: as the server takes it)
   --answerers LIST      of ${answererNames.join(',')}; the first is compared with the others
-                        (default: lacuna; of rest-of-line: lacuna,base,base-suffix-first,ngram)
+                        (default: lacuna; of rest-of-line: lacuna,base,base-suffix-first,ngram,ngram-in-window)
   --server CMD          ask this completion language server too, over stdio; alone unless --answerers is given
   --server-settings J   its settings, as JSON (initialization options)
   --server-name NAME    what it is called in the results (default: the command)
@@ -29,6 +29,7 @@ export const help = `npm run eval -- BENCHMARK [options]
   --file F              of humaneval-infilling: any split's file
   --split NAME          of humaneval-infilling: single-line or multi-line (default: both)
   --files DIR           of rest-of-line: files as test/bench/fetchFiles.sh lays them
+  --languages LIST      of rest-of-line: by LSP's names, like python,typescript (default: all there are files of)
   --replay N            of rest-of-line: then a person types N characters of two files of each language, in real time
   --canvas N, --weights stored, --threads N, --show-above P
                         as of the product's own options
@@ -56,6 +57,7 @@ export interface Options {
   readonly file?: string | undefined
   readonly split?: string | undefined
   readonly files?: string | undefined
+  readonly languages?: readonly string[] | undefined
   readonly replay?: number | undefined
   readonly canvas?: number | undefined
   readonly stored: boolean
@@ -86,7 +88,7 @@ export function readOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Op
     throw new UserError(`--split takes single-line or multi-line, found "${values.split}"`)
   if (values.weights !== undefined && values.weights !== 'stored' && values.weights !== 'fastest')
     throw new UserError(`--weights takes stored or fastest, found "${values.weights}"`)
-  const usual = benchmark === 'rest-of-line' ? 'lacuna,base,base-suffix-first,ngram' : 'lacuna'
+  const usual = benchmark === 'rest-of-line' ? 'lacuna,base,base-suffix-first,ngram,ngram-in-window' : 'lacuna'
   const list = values.answerers ?? (values.server === undefined ? usual : '')
   const answerers = list.split(',').filter((name) => name !== '')
   for (const name of answerers)
@@ -112,6 +114,7 @@ export function readOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Op
     file: values.file,
     split: values.split,
     files: values.files,
+    languages: values.languages?.split(','),
     replay: count('replay', values.replay, 1),
     canvas: count('canvas', values.canvas, 1),
     stored: values.weights === 'stored',
@@ -135,6 +138,7 @@ function parsed(argv: readonly string[]) {
       allowPositionals: true,
       options: {
         ...{ limit: text, seed: text, model: text, answerers: text, data: text, file: text, split: text, files: text },
+        ...{ languages: text },
         ...{ server: text, 'server-settings': text, 'server-name': text, patience: text, replay: text, canvas: text },
         ...{ weights: text, threads: text, 'show-above': text, out: text, resume: text, processes: text },
         ...{ fresh: flag, 'no-isolation': flag, json: flag, worker: flag, help: { ...flag, short: 'h' } },

@@ -6,7 +6,7 @@ import type { Result } from './benchmark.ts'
 import { ResultFile } from './resultFile.ts'
 
 let folder: string
-const facts = { benchmark: 'b', seed: 1 }
+const facts = { benchmark: 'b', seed: 1, answerers: { lacuna: { model: 'm' } } }
 const result = (key: string): Result => ({
   case: key,
   group: 'g',
@@ -43,8 +43,21 @@ test('results of another run are not mixed in, unless the file is begun anew', (
   const path = join(folder, 'results.jsonl')
   new ResultFile(path, facts, false).append(result('a'))
   expect(() => new ResultFile(path, { ...facts, seed: 2 }, false)).toThrow(/another seed \(1, now 2\)/)
-  expect(() => new ResultFile(path, { ...facts, model: 'm' }, false)).toThrow(/another model \(none, now "m"\)/)
+  expect(() => new ResultFile(path, { ...facts, limit: 5 }, false)).toThrow(/another limit \(none, now 5\)/)
   expect(new ResultFile(path, { ...facts, seed: 2 }, true).results).toEqual([])
+})
+
+test('answerers may join, but not change', () => {
+  const path = join(folder, 'results.jsonl')
+  new ResultFile(path, facts, false).append(result('a'))
+  const both = { ...facts, answerers: { ...facts.answerers, base: { model: 'm' } } }
+  expect(new ResultFile(path, both, false).results).toEqual([result('a')])
+  expect(new ResultFile(path, { ...facts, answerers: { base: { model: 'm' } } }, false).results).toEqual([result('a')])
+  expect(new ResultFile(path, facts, false).results).toEqual([result('a')])
+  for (const name of ['lacuna', 'base'])
+    expect(() => new ResultFile(path, { ...facts, answerers: { [name]: { model: 'n' } } }, false)).toThrow(
+      new RegExp(`another ${name} `),
+    )
 })
 
 test('a file of something else is left as it is', () => {

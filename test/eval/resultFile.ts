@@ -1,14 +1,18 @@
 /**
  * Results on disk, a line each, appended as they come: a run that was cut off goes on where it ended. The first line says
- * what the run is; a run that is another one does not mix its results with these.
+ * what the run is; a run that is another one does not mix its results with these. Other answerers may join: a line like the
+ * first then says what they are.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, truncateSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { UserError } from '../../server/base/errors.ts'
 import type { Result } from './benchmark.ts'
 
-/** All that two runs must have in common for their results to be those of one. */
-export type RunFacts = Readonly<Record<string, unknown>>
+/** All that two runs must have in common for their results to be those of one; of answerers, those that both have. */
+export interface RunFacts {
+  readonly [fact: string]: unknown
+  readonly answerers: Readonly<Record<string, unknown>>
+}
 
 export class ResultFile {
   readonly path: string
@@ -28,18 +32,21 @@ export class ResultFile {
     }
     const text = readFileSync(path, 'utf8')
     const whole = text.slice(0, text.lastIndexOf('\n') + 1)
-    const [first = '', ...lines] = whole.trimEnd().split('\n')
-    const begun = runOf(first)
-    if (!begun) throw new UserError(`${path} holds no results of an evaluation; name another file with --out`)
-    const apart = differing(begun, facts)
+    const lines = whole === '' ? [] : whole.trimEnd().split('\n')
+    const begun = lines.map(runOf).filter((run) => run !== undefined)
+    if (begun.length === 0)
+      throw new UserError(`${path} holds no results of an evaluation; name another file with --out`)
+    const known = Object.assign({}, ...begun.map((run) => run.answerers)) as RunFacts['answerers']
+    const apart = differing({ ...begun[0]!, answerers: known }, facts)
     if (apart.length > 0)
       throw new UserError(
-        `${path} was begun with another ${apart.map((key) => `${key} (${shown(begun[key])}, now ${shown(facts[key])})`).join(', ')}; ` +
-          'name another file with --out, or begin anew with --fresh',
+        `${path} was begun with another ${apart.join(', ')}; name another file with --out, or begin anew with --fresh`,
       )
     // What was being written when the run was cut off is no result.
     if (whole.length < text.length) truncateSync(path, Buffer.byteLength(whole))
-    for (const line of lines) this.results.push(JSON.parse(line) as Result)
+    for (const line of lines) if (!runOf(line)) this.results.push(JSON.parse(line) as Result)
+    const joins = Object.keys(facts.answerers).some((name) => !(name in known))
+    if (joins) appendFileSync(path, `${JSON.stringify({ run: facts })}\n`)
   }
 
   append(result: Result): void {
@@ -61,9 +68,23 @@ function runOf(line: string): RunFacts | undefined {
   }
 }
 
-function differing(a: RunFacts, b: RunFacts): string[] {
+/** In words: the fact, then what it was and what it is. */
+function differing(begun: RunFacts, now: RunFacts): string[] {
+  const { answerers: before, ...old } = begun
+  const { answerers: after, ...rest } = now
+  const both = Object.keys(after).filter((name) => name in before)
+  return [...apart(old, rest), ...apart(only(before, both), only(after, both))]
+}
+
+function apart(a: Readonly<Record<string, unknown>>, b: Readonly<Record<string, unknown>>): string[] {
   const keys = [...new Set([...Object.keys(a), ...Object.keys(b)])]
-  return keys.filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]))
+  return keys
+    .filter((key) => JSON.stringify(a[key]) !== JSON.stringify(b[key]))
+    .map((key) => `${key} (${shown(a[key])}, now ${shown(b[key])})`)
+}
+
+function only(facts: RunFacts['answerers'], keys: readonly string[]) {
+  return Object.fromEntries(keys.map((key) => [key, facts[key]]))
 }
 
 function shown(value: unknown): string {

@@ -1,19 +1,23 @@
 /**
- * No model: what followed, elsewhere in the file, the longest piece of text that ends like the text before the gap; letter by
- * letter. It sees the whole file, more than the models do; stop, filters and limit are the product's.
+ * No model: what followed, elsewhere, the longest piece of text that ends like the text before the gap; letter by letter.
+ * Elsewhere in the whole file, which is more than the models see, or in the window that they see. Stop, filters and limit
+ * are the product's.
  */
 import type { SessionModel } from '../../../server/session/sessionModel.ts'
 import type { Answerer } from '../benchmark.ts'
 import { finishedEdit, planOf } from './finishAsProduct.ts'
 
-export function fileNgram(model: SessionModel): Answerer {
+export type Sight = 'file' | 'window'
+
+export function fileNgram(model: SessionModel, sight: Sight): Answerer {
   return {
-    name: 'ngram',
+    name: sight === 'file' ? 'ngram' : 'ngram-in-window',
     about: { longest: longestMatch },
     async ask(gap) {
       const began = performance.now()
       const plan = planOf(gap, model)
-      const pieces = [gap.text.slice(0, gap.offset), gap.text.slice(gap.offset)]
+      const { text: whole, offset } = gap
+      const pieces = sight === 'file' ? [whole.slice(0, offset), whole.slice(offset)] : plan.pieces
       const most = gap.maxTokens * 16 // characters; the limit in tokens is kept below
       const text = copied(pieces, most, gap.scope === 'line')
       const ids = model.encode(text).slice(0, gap.maxTokens)

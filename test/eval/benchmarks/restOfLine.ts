@@ -8,6 +8,7 @@ import { UserError } from '../../../server/base/errors.ts'
 import { allLanguages, drawGaps } from '../../bench/gapCases.ts'
 import type { Benchmark, Case } from '../benchmark.ts'
 import { scoreEdits } from '../compareEdits.ts'
+import type { Drawing } from './generation.ts'
 import { sha256Of } from './jsonLines.ts'
 
 const maxTokens = 48
@@ -26,9 +27,13 @@ export function heldOutFolder(folder: string | undefined): string {
 /** @param limit cases of each language. */
 export function restOfLine(
   folder: string,
-  { limit = defaultLimit, seed }: { readonly limit?: number | undefined; readonly seed: number },
+  {
+    limit = defaultLimit,
+    seed,
+    languages = allLanguages,
+  }: Drawing & { readonly languages?: readonly string[] | undefined },
 ): Benchmark {
-  const cases = drawGaps(folder, limit, seed, allLanguages).map((gap, i): Case => {
+  const cases = drawGaps(folder, limit, seed, languages).map((gap, i): Case => {
     const { path, languageId, text, offset, truth } = gap
     return {
       key: `${i % limit} ${path}:${offset}`,
@@ -41,7 +46,7 @@ export function restOfLine(
       truth,
     }
   })
-  if (cases.length === 0) throw new UserError(`${folder}: no file of a language that is known here`)
+  if (cases.length === 0) throw new UserError(`${folder}: no file of ${languages.join(', ')}`)
   return {
     name: 'rest-of-line',
     // More of the same cases are the same run.
