@@ -77,6 +77,7 @@ describe.skipIf(!sandbox)(`programs are run${skipped}`, () => {
     const scored = (text: string) => benchmark.score(gap!, insertion(gap!, text))
     expect(await benchmark.score(gap!, await reference.ask(gap!))).toEqual({
       passed: true,
+      timed_out: false,
       exact: true,
       begins: true,
       answered: true,
@@ -100,11 +101,11 @@ describe.skipIf(!sandbox)(`programs are run${skipped}`, () => {
     }
     const benchmark = humanEval(lines([problem]), sandbox!, { seed: 1 })
     const [gap] = benchmark.cases
-    expect(await benchmark.score(gap!, await reference.ask(gap!))).toEqual({ passed: true })
+    expect(await benchmark.score(gap!, await reference.ask(gap!))).toEqual({ passed: true, timed_out: false })
     expect(
       await benchmark.score(gap!, insertion(gap!, '    return a if a > b else b\n\nprint(never_defined)\n')),
-    ).toEqual({ passed: true })
-    expect(await benchmark.score(gap!, insertion(gap!, '    return a\n'))).toEqual({ passed: false })
+    ).toEqual({ passed: true, timed_out: false })
+    expect(await benchmark.score(gap!, insertion(gap!, '    return a\n'))).toEqual({ passed: false, timed_out: false })
   })
 })
 

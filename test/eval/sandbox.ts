@@ -47,14 +47,20 @@ const graceSeconds = 5 // for Python's start, and the way in and out
 
 /**
  * @param folder that of this file, where `sandbox.sh` and `python/` lie.
+ * @param path where the system's own programs are looked for.
  * @throws {Error} where there is no Python, or no isolation; the message says what is missing.
  */
-export async function openSandbox(folder: string, isolation: Isolation = 'namespaces'): Promise<Sandbox> {
+export async function openSandbox(
+  folder: string,
+  isolation: Isolation = 'namespaces',
+  path: string = systemPath,
+): Promise<Sandbox> {
   const python = findPython()
   const sandbox: Sandbox = {
     isolation,
     python: `${python.version} ${python.executable}`,
-    run: (job) => (isolation === 'none' ? runOpen(folder, python, job) : runIsolated(folder, python, job)),
+    run: (job) =>
+      isolation === 'none' ? runOpen({ folder, python, path }, job) : runIsolated({ folder, python, path }, job),
   }
   const { verdict, detail } = await sandbox.run({ kind: 'program', source: probe, seconds: 20 })
   if (verdict === 'passed') return sandbox
@@ -75,6 +81,12 @@ interface Python {
   readonly prefix: string
 }
 
+interface Place {
+  readonly folder: string
+  readonly python: Python
+  readonly path: string
+}
+
 function findPython(): Python {
   const command = process.env.LACUNA_PYTHON ?? 'python3'
   const code =
@@ -88,23 +100,24 @@ function findPython(): Python {
   }
 }
 
-const environment = { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LANG: 'C.UTF-8', HOME: '/tmp' }
+const environment = { LANG: 'C.UTF-8', HOME: '/tmp' }
+const systemPath = '/usr/sbin:/usr/bin:/sbin:/bin'
 const kinds = ['--net', '--mount', '--ipc', '--uts', '--pid', '--cgroup', '--fork']
-const system = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/etc/ld.so.cache']
+const system = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32']
 
-async function runIsolated(folder: string, python: Python, job: Job): Promise<Verdict> {
+async function runIsolated({ folder, python, path }: Place, job: Job): Promise<Verdict> {
   if (process.platform !== 'linux') return broken(`this is ${process.platform}`)
   const root = await mkdtemp(join(tmpdir(), 'lacuna-sandbox-'))
   // A kernel counts nobody's processes against root: root becomes a user of its own for each program.
   const isRoot = process.getuid?.() === 0
   const user = isRoot ? String(0x60000000 + Math.floor(numbers() * 0x10000000)) : '-'
-  const seen = system.filter((path) => existsSync(path))
+  const seen = system.filter((folder) => existsSync(folder))
   if (!python.prefix.startsWith('/usr')) seen.push(python.prefix)
   const script = [join(folder, 'sandbox.sh'), root, user, memoryBytes[job.kind], limits.processes]
   const rest = [Math.ceil(job.seconds) + graceSeconds, limits.fileBytes, python.executable, join(folder, 'python')]
   const args = [...(isRoot ? [] : ['--user', '--map-root-user']), ...kinds, 'sh', ...[...script, ...rest].map(String)]
   try {
-    return await verdictOf('unshare', [...args, ...seen.filter((path) => path !== '/etc/ld.so.cache')], job)
+    return await verdictOf('unshare', [...args, ...seen], path, job)
   } finally {
     // The mounts were in a namespace that is gone; what is left is an empty folder.
     await rm(root, { recursive: true, force: true })
@@ -113,14 +126,18 @@ async function runIsolated(folder: string, python: Python, job: Job): Promise<Ve
 
 const numbers = seededRandom(process.pid * 1000 + (Date.now() % 1000))
 
-function runOpen(folder: string, python: Python, job: Job): Promise<Verdict> {
-  return verdictOf(python.executable, ['-I', '-B', join(folder, 'python', 'run.py')], job)
+function runOpen({ folder, python, path }: Place, job: Job): Promise<Verdict> {
+  return verdictOf(python.executable, ['-I', '-B', join(folder, 'python', 'run.py')], path, job)
 }
 
 /** The process and all of its group are killed when the time is over: with the first process of a namespace the rest goes. */
-function verdictOf(command: string, args: readonly string[], job: Job): Promise<Verdict> {
+function verdictOf(command: string, args: readonly string[], path: string, job: Job): Promise<Verdict> {
   return new Promise((resolve) => {
-    const child = spawn(command, args, { env: environment, detached: true, cwd: dirname(process.execPath) })
+    const child = spawn(command, args, {
+      env: { ...environment, PATH: path },
+      detached: true,
+      cwd: dirname(process.execPath),
+    })
     let [out, err, isLate] = ['', '', false]
     const kill = (): void => {
       if (child.pid === undefined) return

@@ -40,9 +40,7 @@ export function humanEval(
     name: 'humaneval',
     about: { data: sha256, maxTokens, isolation: sandbox.isolation },
     cases: drawn(rows, limit, seed).map((row) => caseOf(row, 'humaneval')),
-    score: async (gap, answer) => ({
-      passed: (await runTests(byKey.get(gap.key)!, codeOf(gap, answer), sandbox)).verdict === 'passed',
-    }),
+    score: (gap, answer) => runTests(byKey.get(gap.key)!, codeOf(gap, answer), sandbox),
   }
 }
 

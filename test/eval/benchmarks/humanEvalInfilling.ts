@@ -90,16 +90,24 @@ export function caseOf(row: InfillingRow, group: string, scope: Case['scope'], m
 async function score(row: InfillingRow, gap: Case, answer: Answer, sandbox: Sandbox): Promise<Score> {
   const truth = withoutBlanks(gap.truth)
   const edits = scoreEdits({ ...gap, truth }, { ...answer, edit: answer.edit && tidied(answer.edit) })
-  return { passed: (await runTests(row, filled(gap, answer.edit), sandbox)).verdict === 'passed', ...edits }
+  return { ...(await runTests(row, filled(gap, answer.edit), sandbox)), ...edits }
 }
 
-/** Program and tests, as the benchmark puts them together. */
-export function runTests(
+/**
+ * Program and tests, as the benchmark puts them together.
+ *
+ * @returns `passed`, and `timed_out`: on a machine with much else to do, these are not all the program's fault.
+ * @throws {Error} when the sandbox failed: then nothing can be said of the program.
+ */
+export async function runTests(
   { test, entry_point }: Pick<InfillingRow, 'test' | 'entry_point'>,
   code: string,
   sandbox: Sandbox,
-) {
-  return sandbox.run({ kind: 'program', source: `${code}\n${test}\ncheck(${entry_point})\n`, seconds })
+): Promise<Score> {
+  const source = `${code}\n${test}\ncheck(${entry_point})\n`
+  const { verdict, detail } = await sandbox.run({ kind: 'program', source, seconds })
+  if (verdict === 'broken') throw new Error(`a program could not be run: ${detail}`)
+  return { passed: verdict === 'passed', timed_out: verdict === 'timeout' }
 }
 
 function tidied({ span, text }: TextEdit): TextEdit {
