@@ -6,8 +6,9 @@ import { availableParallelism, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { messageOf, UserError } from '../../server/base/errors.ts'
 import { defaultSettings } from '../../server/config/settings.ts'
+import { defaultThreads } from '../../server/engine/onnx/onnxEngine.ts'
 import { table } from '../bench/table.ts'
-import type { Answerer, Benchmark } from './benchmark.ts'
+import type { Answerer, Benchmark, Result } from './benchmark.ts'
 import { heldOutFolder } from './benchmarks/restOfLine.ts'
 import { type OpenAnswerers, openAnswerers, openBenchmark } from './open.ts'
 import { help, type Options, readOptions } from './options.ts'
@@ -43,35 +44,14 @@ async function work(options: Options): Promise<void> {
 async function evaluate(options: Options): Promise<void> {
   const benchmark = await openBenchmark(options, folder)
   const open = await openAnswerers(options)
-  const { answerers } = open
-  const facts = factsOf(benchmark, answerers, options.seed)
+  const facts = factsOf(benchmark, open.answerers, options.seed)
   const file = new ResultFile(options.out ?? defaultPath(benchmark, facts), facts, options.fresh)
-  const tasks = inTurns(benchmark.cases).flatMap(({ key }) =>
-    answerers.map(({ name }): Task => ({ key, answerer: name })),
-  )
-  const left = tasks.filter(({ key, answerer }) => !file.has(key, answerer))
-  if (left.length < tasks.length)
-    tell(`${file.path}: ${tasks.length - left.length} of ${tasks.length} are there already\n`)
-  const step = progress(benchmark.name, left.length, tell, () => performance.now())
   const began = performance.now()
-  if (options.processes > 1) {
-    await open.close()
-    const work = { file: fileURLToPath(import.meta.url), argv: process.argv.slice(2), count: options.processes }
-    await runInProcesses(work, left, (result) => {
-      file.append(result)
-      step()
-    })
-  } else {
-    const gaps = new Map(benchmark.cases.map((gap) => [gap.key, gap]))
-    for (const { key, answerer } of left) {
-      file.append(await resultOf(benchmark, answerers.find(({ name }) => name === answerer)!, gaps.get(key)!))
-      step()
-    }
-  }
+  await answerAll(options, benchmark, open, file)
   const wanted = new Set(benchmark.cases.map(({ key }) => key))
   const told = report(
     file.results.filter((result) => wanted.has(result.case)),
-    answerers.map(({ name }) => name),
+    open.answerers.map(({ name }) => name),
   )
   const person = await replayed(options, open)
   if (options.processes === 1) await open.close()
@@ -79,6 +59,7 @@ async function evaluate(options: Options): Promise<void> {
     ...facts,
     machine: `${cpus()[0]?.model.trim()}, ${availableParallelism()} threads, node ${process.version}`,
     processes: options.processes,
+    threads: threadsOf(options),
     code: codeOf(),
     seconds: Math.round((performance.now() - began) / 1000),
     results: file.path,
@@ -87,13 +68,39 @@ async function evaluate(options: Options): Promise<void> {
   else process.stdout.write(`${table(run)}\n${asText(told)}${person ? `\n${table({ person })}` : ''}`)
 }
 
-/** Without another process beside it: a person's time is measured. */
-async function replayed(options: Options, { rooms }: OpenAnswerers) {
-  if (options.replay === undefined) return undefined
-  if (options.processes > 1 || !rooms) throw new UserError('--replay takes one process, and the model')
-  const { replay: characters, seed } = options
-  const settings = { characters, seed, showAbove: options.showAbove ?? defaultSettings.showAbove }
-  return replay(rooms, heldOutFolder(options.files), settings, tell)
+/** What is not in the file yet; here, or in processes of their own, for which this one's model makes room. */
+async function answerAll(options: Options, benchmark: Benchmark, open: OpenAnswerers, file: ResultFile): Promise<void> {
+  const { answerers } = open
+  const tasks = inTurns(benchmark.cases).flatMap(({ key }) =>
+    answerers.map(({ name }): Task => ({ key, answerer: name })),
+  )
+  const left = tasks.filter(({ key, answerer }) => !file.has(key, answerer))
+  if (left.length < tasks.length)
+    tell(`${file.path}: ${tasks.length - left.length} of ${tasks.length} are there already\n`)
+  const step = progress(benchmark.name, left.length, tell, () => performance.now())
+  const keep = (result: Result) => {
+    file.append(result)
+    step()
+  }
+  if (options.processes > 1) {
+    await open.close()
+    const argv = [...process.argv.slice(2), '--threads', String(threadsOf(options))]
+    return runInProcesses({ file: fileURLToPath(import.meta.url), argv, count: options.processes }, left, keep)
+  }
+  const gaps = new Map(benchmark.cases.map((gap) => [gap.key, gap]))
+  for (const { key, answerer } of left)
+    keep(await resultOf(benchmark, answerers.find(({ name }) => name === answerer)!, gaps.get(key)!))
+}
+
+/** Of each process: as the product has it for one alone, shared out among several. */
+function threadsOf({ threads, processes }: Options): number {
+  return threads ?? Math.max(1, Math.floor(defaultThreads() / processes))
+}
+
+async function replayed({ replay: characters, seed, showAbove, files }: Options, { rooms }: OpenAnswerers) {
+  if (characters === undefined) return undefined
+  const settings = { characters, seed, showAbove: showAbove ?? defaultSettings.showAbove }
+  return replay(rooms!, heldOutFolder(files), settings, tell)
 }
 
 function factsOf(benchmark: Benchmark, answerers: readonly Answerer[], seed: number): RunFacts {

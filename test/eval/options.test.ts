@@ -29,6 +29,7 @@ test('what is not understood is said', () => {
   expect(() => read('mbpp', '--limit', '0')).toThrow(/--limit takes a whole number from 1, found "0"/)
   expect(() => read('mbpp', '--answerers', 'gpt')).toThrow(/there is no "gpt"/)
   expect(() => read('mbpp', '--server', 'x', '--server-settings', '{')).toThrow(/takes JSON/)
+  expect(() => read('rest-of-line', '--replay', '9', '--processes', '2')).toThrow(/in one process/)
   expect(() => read('mbpp', '--unknown')).toThrow(/--unknown/)
 })
 

@@ -88,6 +88,8 @@ export function readOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Op
     throw new UserError(`--split takes single-line or multi-line, found "${values.split}"`)
   if (values.weights !== undefined && values.weights !== 'stored' && values.weights !== 'fastest')
     throw new UserError(`--weights takes stored or fastest, found "${values.weights}"`)
+  if (values.replay !== undefined && (benchmark !== 'rest-of-line' || Number(values.processes ?? 1) > 1))
+    throw new UserError('--replay is of rest-of-line, and in one process: it takes the time of a person')
   const usual = benchmark === 'rest-of-line' ? 'lacuna,base,base-suffix-first,ngram,ngram-in-window' : 'lacuna'
   const list = values.answerers ?? (values.server === undefined ? usual : '')
   const answerers = list.split(',').filter((name) => name !== '')
