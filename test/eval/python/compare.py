@@ -1,7 +1,7 @@
 """EvalPlus's rule: a candidate passes a group of inputs when it gives the reference's output for each of them.
 
 Floats within `atol` (1e-6 where a problem names none) plus 1e-7 of the expected value; exactly equal otherwise. Problems
-with more than one right answer have rules of their own. Each input has 1 s, or four times what the reference took.
+with more than one right answer have rules of their own. Each input has 1 s of a processor, or four times what the reference took.
 
 Source: evalplus/eval of evalplus (0.3): which problems are special, tolerances, time limits.
 """
@@ -39,7 +39,7 @@ def compare_outputs(job):
     except Exception as error:
         return {"verdict": "broken", "detail": told(error), "groups": {}}
     passed, detail = {}, ""
-    signal.signal(signal.SIGALRM, stop)
+    signal.signal(signal.SIGPROF, stop)
     try:
         candidate = function_of(job["candidate"], entry)
     except BaseException as error:
@@ -48,14 +48,14 @@ def compare_outputs(job):
         passed[name] = True
         for arguments, (wanted, seconds) in zip(inputs, expected[name]):
             try:
-                signal.setitimer(signal.ITIMER_REAL, max(LEAST_SECONDS, TIMES_THE_REFERENCE * seconds))
+                signal.setitimer(signal.ITIMER_PROF, max(LEAST_SECONDS, TIMES_THE_REFERENCE * seconds))
                 given = candidate(*copy.deepcopy(arguments))
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.setitimer(signal.ITIMER_PROF, 0)
                 right = is_right(given, wanted, arguments, entry, atol, is_mbpp)
             except BaseException as error:
                 right, detail = False, detail or told(error)
             finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
+                signal.setitimer(signal.ITIMER_PROF, 0)
             if not right:
                 passed[name] = False
                 detail = detail or f"another output than the reference's in {name}"
@@ -70,9 +70,9 @@ def function_of(source, entry):
 
 
 def timed(function, arguments):
-    began = time.perf_counter()
+    began = time.process_time()
     output = function(*copy.deepcopy(arguments))
-    return output, time.perf_counter() - began
+    return output, time.process_time() - began
 
 
 def is_right(given, wanted, arguments, entry, atol, is_mbpp):
