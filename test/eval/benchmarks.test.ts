@@ -2,7 +2,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { reference } from './answerers/reference.ts'
+import { broken, reference } from './answerers/reference.ts'
 import type { Answer, Case } from './benchmark.ts'
 import {
   againstReference,
@@ -213,7 +213,7 @@ describe.skipIf(absent || !sandbox)(
     const limit = process.env.LACUNA_EVAL_ALL ? undefined : 25
     const all = () => againstReference('evalplus', sets(), true, sandbox!, { limit, seed: 1 })
 
-    test('score 100 %', { timeout: 1_200_000 }, async () => {
+    test('score 100 %', { timeout: 3_600_000 }, async () => {
       const benchmark = all()
       expect(benchmark.cases).toHaveLength(limit ? 2 * limit : 164 + 378)
       const failed: string[] = []
@@ -224,20 +224,14 @@ describe.skipIf(absent || !sandbox)(
       expect(failed).toEqual([])
     })
 
-    test('and broken ones 0', { timeout: 1_200_000 }, async () => {
+    test('and broken ones 0', { timeout: 3_600_000 }, async () => {
       const benchmark = all()
       const passed: string[] = []
       for (const gap of benchmark.cases) {
-        const entry = entries.get(gap.key)!
-        const text = gap.key.startsWith('Mbpp') ? `def ${entry}(*_):\n  return object()\n` : '    return object()\n'
-        const { base, plus } = await benchmark.score(gap, insertion(gap, text))
+        const { base, plus } = await benchmark.score(gap, await broken.ask(gap))
         if (base || plus) passed.push(gap.key)
       }
       expect(passed).toEqual([])
     })
-
-    const entries = new Map(
-      absent ? [] : Object.values(sets()).flatMap(({ rows }) => rows.map((one) => [one.task_id, one.entry_point])),
-    )
   },
 )

@@ -7,7 +7,7 @@ import { baseReader } from './answerers/baseReader.ts'
 import { fileNgram } from './answerers/fileNgram.ts'
 import { languageServer, spawnServer } from './answerers/languageServer.ts'
 import { product } from './answerers/product.ts'
-import { reference } from './answerers/reference.ts'
+import { broken, reference } from './answerers/reference.ts'
 import { aboutRooms } from './answerers/rooms.ts'
 import type { Answerer, Benchmark } from './benchmark.ts'
 import { againstReference, type HumanEvalRow, humanEval, type PlusRow } from './benchmarks/generation.ts'
@@ -61,7 +61,7 @@ export interface OpenAnswerers {
 export async function openAnswerers(options: Options): Promise<OpenAnswerers> {
   const { answerers: names, server, replay } = options
   if (names.length === 0 && !server) throw new UserError('--answerers: nobody is asked')
-  const needsModel = names.some((name) => name !== 'reference') || replay !== undefined
+  const needsModel = names.some((name) => name !== 'reference' && name !== 'broken') || replay !== undefined
   const roomOptions = {
     cache: true,
     ...(options.canvas === undefined ? {} : { canvasSlots: options.canvas }),
@@ -84,6 +84,8 @@ export async function openAnswerers(options: Options): Promise<OpenAnswerers> {
         return fileNgram(rooms!.model, 'window')
       case 'reference':
         return reference
+      case 'broken':
+        return broken
     }
   }
   const answerers = names.map(open)

@@ -5,7 +5,15 @@ import { UserError } from '../../server/base/errors.ts'
 export const benchmarkNames = ['humaneval-infilling', 'humaneval', 'mbpp', 'evalplus', 'rest-of-line'] as const
 export type BenchmarkName = (typeof benchmarkNames)[number]
 
-export const answererNames = ['lacuna', 'base', 'base-suffix-first', 'ngram', 'ngram-in-window', 'reference'] as const
+export const answererNames = [
+  'lacuna',
+  'base',
+  'base-suffix-first',
+  'ngram',
+  'ngram-in-window',
+  'reference',
+  'broken',
+] as const
 export type AnswererName = (typeof answererNames)[number]
 
 export const help = `npm run eval -- BENCHMARK [options]
@@ -19,7 +27,8 @@ export const help = `npm run eval -- BENCHMARK [options]
   --limit N             so many cases, drawn by the seed (of each split, set or language; default: all, 60 of rest-of-line)
   --seed N              of the choice of cases (default 1)
   --model DIR           a bundle, by folder or name (default: as the server takes it)
-  --answerers LIST      of ${answererNames.join(',')}; the first is compared with the others
+  --answerers LIST      of ${answererNames.join(',')}
+                        (the last two need no model: 100 %, and 0); the first is compared with the others
                         (default: lacuna; of rest-of-line: lacuna,base,base-suffix-first,ngram,ngram-in-window)
   --server CMD          ask this completion language server too, over stdio; alone unless --answerers is given
   --server-settings J   its settings, as JSON (initialization options)

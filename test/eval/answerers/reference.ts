@@ -1,9 +1,24 @@
-/** Answers with what stood there: a benchmark that does not score this as right is broken. No model is opened. */
-import type { Answerer } from '../benchmark.ts'
+/**
+ * Answers from what stood there, without a model: a benchmark that does not score `reference` as right, or `broken` as wrong,
+ * is broken itself.
+ */
+import type { Answerer, Case } from '../benchmark.ts'
 
-export const reference: Answerer = {
-  name: 'reference',
-  about: {},
-  ask: async ({ offset, truth }) => ({ edit: { span: { start: offset, end: offset }, text: truth }, ms: 0 }),
-  close: async () => {},
+export const reference: Answerer = answering('reference', (truth) => truth)
+
+/** Every value that is returned is another one; where nothing is, the text is no program any more. */
+export const broken: Answerer = answering('broken', (truth) =>
+  /\breturn\b/.test(truth) ? truth.replaceAll(/\breturn\b.*/g, 'return object()') : `${truth} )`,
+)
+
+function answering(name: string, from: (truth: string) => string): Answerer {
+  return {
+    name,
+    about: {},
+    ask: async ({ offset, truth }: Case) => ({
+      edit: { span: { start: offset, end: offset }, text: from(truth) },
+      ms: 0,
+    }),
+    close: async () => {},
+  }
 }
