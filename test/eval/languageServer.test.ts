@@ -139,6 +139,10 @@ describe('a server', () => {
     await expect(languageServer(silent, options)).rejects.toThrow(
       /peer offers neither completion nor inline completion/,
     )
+    // Whether it is written to before it is gone, or after.
     await expect(languageServer(spawnServer('/nowhere/server'), options)).rejects.toThrow(/not found|ended with 127/)
+    const gone = spawnServer('/nowhere/server')
+    await gone.ended
+    await expect(languageServer(gone, options)).rejects.toThrow(/not found|ended with 127/)
   })
 })

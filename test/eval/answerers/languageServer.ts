@@ -73,8 +73,18 @@ export async function languageServer(server: RunningServer, options: LanguageSer
     throw new UserError(`${name}: ${how}`)
   })
   gone.catch(() => {}) // told by the request that meets it
-  const answered = <T>(answer: Promise<T>) => within(patienceMs, Promise.race([answer, gone]))
-  const started = await within(startMs, Promise.race([starting, gone]))
+  /** The server's end, where there is one, rather than what a stream says of it. */
+  const orGone = async <T>(answer: Promise<T>): Promise<T> => {
+    try {
+      return await Promise.race([answer, gone])
+    } catch (error) {
+      const isReply = error instanceof lsp.ResponseError && error.code !== lsp.ErrorCodes.MessageWriteError
+      if (!isReply) await within(1000, gone)
+      throw error
+    }
+  }
+  const answered = <T>(answer: Promise<T>) => within(patienceMs, orGone(answer))
+  const started = await within(startMs, orGone(starting))
   if (!started) throw new UserError(`${name}: no answer to "initialize" in ${startMs} ms; is it a language server?`)
   const { capabilities: offered, serverInfo } = started
   const isInline = offered.inlineCompletionProvider !== undefined && offered.inlineCompletionProvider !== false
@@ -122,7 +132,7 @@ export async function languageServer(server: RunningServer, options: LanguageSer
       writeFileSync(file, text)
       const document = TextDocument.create(pathToFileURL(file).href, languageId, 1, text)
       const textDocument = { uri: document.uri, languageId, version: 1, text }
-      await client.sendNotification(lsp.DidOpenTextDocumentNotification.type, { textDocument })
+      await orGone(client.sendNotification(lsp.DidOpenTextDocumentNotification.type, { textDocument }))
       // First what nobody asked for, so that the document is read when the time is taken.
       const unasked = await ask(document, offset, false)
       const began = performance.now()
@@ -133,7 +143,8 @@ export async function languageServer(server: RunningServer, options: LanguageSer
       return { edit, ...(isInline ? { shown: { edit: unasked } } : {}), ms }
     },
     async close() {
-      await within(5000, client.sendRequest(lsp.ShutdownRequest.type))
+      // One that has gone already has nothing to say to this.
+      await within(5000, client.sendRequest(lsp.ShutdownRequest.type)).catch(() => {})
       await client.sendNotification(lsp.ExitNotification.type).catch(() => {})
       client.dispose()
       server.kill()
