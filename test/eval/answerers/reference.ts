@@ -4,19 +4,19 @@
  */
 import type { Answerer, Case } from '../benchmark.ts'
 
-export const reference: Answerer = answering('reference', (truth) => truth)
+export const reference: Answerer = answering('reference', ({ truth }) => truth)
 
-/** Every value that is returned is another one; where nothing is, the text is no program any more. */
-export const broken: Answerer = answering('broken', (truth) =>
-  /\breturn\b/.test(truth) ? truth.replaceAll(/\breturn\b.*/g, 'return object()') : `${truth} )`,
+/** Every value that is returned is another one; a line, or where nothing is returned: no program any more. */
+export const broken: Answerer = answering('broken', ({ truth, scope }) =>
+  scope === 'block' && /\breturn\b/.test(truth) ? truth.replaceAll(/\breturn\b.*/g, 'return object()') : `${truth} )`,
 )
 
-function answering(name: string, from: (truth: string) => string): Answerer {
+function answering(name: string, from: (gap: Case) => string): Answerer {
   return {
     name,
     about: {},
-    ask: async ({ offset, truth }: Case) => ({
-      edit: { span: { start: offset, end: offset }, text: from(truth) },
+    ask: async (gap: Case) => ({
+      edit: { span: { start: gap.offset, end: gap.offset }, text: from(gap) },
       ms: 0,
     }),
     close: async () => {},
