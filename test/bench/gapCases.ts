@@ -19,18 +19,34 @@ export const languageIds: Readonly<Record<string, string>> = {
   '.ts': 'typescript',
   '.js': 'javascript',
   '.mjs': 'javascript',
+  '.rs': 'rust',
+  '.go': 'go',
+  '.c': 'c',
+  '.h': 'c',
+  '.lua': 'lua',
+  '.el': 'emacs-lisp',
+  '.sh': 'shellscript',
 }
+
+/** What benches have drawn since the first of them; figures of other languages are told apart. */
+export const firstLanguages = ['python', 'typescript', 'javascript'] as const
+export const allLanguages: readonly string[] = [...new Set(Object.values(languageIds))]
 
 /**
  * As many for each language, packages (first folders) drawn alike however large they are. The same cases for the same
  * seed and files, and more of them begin with the fewer.
  *
- * @param perLanguage of Python, TypeScript and JavaScript each, as far as there are files.
+ * @param perLanguage of each of the languages, as far as there are files.
  */
-export function drawGaps(folder: string, perLanguage: number, seed: number): GapCase[] {
+export function drawGaps(
+  folder: string,
+  perLanguage: number,
+  seed: number,
+  languages: readonly string[] = firstLanguages,
+): GapCase[] {
   const paths = readdirSync(folder, { recursive: true, encoding: 'utf8' }).toSorted()
   const cases: GapCase[] = []
-  for (const languageId of ['python', 'typescript', 'javascript']) {
+  for (const languageId of languages) {
     const own = paths.filter((path) => languageIds[extname(path)] === languageId)
     const packages = [...new Set(own.map(packageOf))].map((name) => own.filter((path) => packageOf(path) === name))
     const random = seededRandom(seed)
