@@ -222,7 +222,7 @@ def main():
     step, log, spent, targets = 0, [], 0.0, 0
     at = os.path.join(o.out, "checkpoint.pt")
     if o.resume:
-        held = torch.load(at, map_location=device)
+        held = torch.load(at, map_location=device, weights_only=False)
         net.load_state_dict(held["net"])
         optimizer.load_state_dict(held["optimizer"])
         mean, step, log, spent, targets = held["mean"], held["step"], held["log"], held["spent"], held["targets"]

@@ -12,7 +12,18 @@ export interface CommitRules {
   readonly forbiddenIds: ReadonlySet<number>
   /** Text that is known to begin the middle. */
   readonly clamp: Clamp
+  /** A second opinion on what comes next; heard by the length mode `drafted`. */
+  readonly recall?: Recall
 }
+
+/** A token, or the end, that something besides the model expects, and the share of the probability it has in saying so. */
+export interface Recalled {
+  readonly id: number | 'end'
+  readonly weight: number
+}
+
+/** What is expected behind the leading run: the next tokens, from the left. */
+export type Recall = (leading: TokenIds) => readonly Recalled[]
 
 export interface Clamp {
   /** Whether the leading run spells all that is known. */
@@ -29,6 +40,10 @@ export function clampAfter(clamp: Clamp, done: TokenIds): Clamp {
     isOver: (leading) => clamp.isOver([...done, ...leading]),
     allows: (leading, id) => clamp.allows([...done, ...leading], id),
   }
+}
+
+export function recallAfter(recall: Recall, done: TokenIds): Recall {
+  return (leading) => recall([...done, ...leading])
 }
 
 export interface Guess {
@@ -62,6 +77,39 @@ export function freeGuess(prediction: Prediction, row: number, rules: CommitRule
   const best = at < 0 ? 0 : Math.exp(prediction.topLogProbs[row]![at]!)
   if (end > best) return { id: 'end', probability: end }
   return at < 0 ? undefined : { id: ids[at]!, probability: best }
+}
+
+/**
+ * What may stand behind the leading run, by the model and the second opinion together: (1 − weight) of the model's
+ * probability, and the weight where the opinion is.
+ */
+export function mixedGuess(
+  prediction: Prediction,
+  row: number,
+  rules: CommitRules,
+  leading: TokenIds,
+  recalled: Recalled | undefined,
+): Guess | undefined {
+  const clamped = !rules.clamp.isOver(leading)
+  const guess = clamped ? clampedGuess(prediction, row, rules, leading) : freeGuess(prediction, row, rules)
+  if (!recalled || !mayBe(recalled.id, rules, leading, clamped)) return guess
+  const id = recalled.id !== 'end' && rules.endIds.has(recalled.id) ? 'end' : recalled.id
+  const own = guess?.id === id ? guess.probability : clamped ? 0 : probabilityOf(prediction, row, rules, id)
+  const together = (1 - recalled.weight) * own + recalled.weight
+  const other = guess && guess.id !== id ? (1 - recalled.weight) * guess.probability : 0
+  return other > together ? { ...guess!, probability: other } : { id, probability: together }
+}
+
+function mayBe(id: number | 'end', rules: CommitRules, leading: TokenIds, clamped: boolean): boolean {
+  if (id === 'end') return !clamped
+  return !rules.forbiddenIds.has(id) && (!clamped || rules.clamp.allows(leading, id))
+}
+
+/** As far as it is among the best. */
+function probabilityOf(prediction: Prediction, row: number, rules: CommitRules, id: number | 'end'): number {
+  if (id === 'end') return endProbability(prediction, row, rules)
+  const at = prediction.topIds[row]!.indexOf(id)
+  return at < 0 ? 0 : Math.exp(prediction.topLogProbs[row]![at]!)
 }
 
 /** Of all ends together. */

@@ -87,9 +87,9 @@ export class Denoiser {
     const { texts, schedule, maskId, endIds, context } = request
     // A committed mask would leave its slot open, for ever.
     const forbiddenIds = new Set([...request.forbiddenIds, maskId])
-    const rulesOf = ({ clamp, ownEndIds }: Hole, stream: number): FillingRules => {
+    const rulesOf = ({ clamp, ownEndIds, recall }: Hole, stream: number): FillingRules => {
       const ends = ownEndIds ? { endIds: new Set([...endIds, ...ownEndIds]), uncountedEndIds: ownEndIds } : { endIds }
-      return { schedule, maskId, rules: { ...ends, forbiddenIds, clamp }, stream }
+      return { schedule, maskId, rules: { ...ends, forbiddenIds, clamp, ...(recall ? { recall } : {}) }, stream }
     }
     return new Promise((resolve, reject) => {
       const surroundings = surround(this.engine, texts, context)

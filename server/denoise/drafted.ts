@@ -12,7 +12,7 @@
  */
 import type { Prediction, TokenIds } from '../engine/engine.ts'
 import { Canvas } from './canvas.ts'
-import { type CommitRules, clampedGuess, freeGuess, type Guess } from './commitRules.ts'
+import { type CommitRules, type Guess, mixedGuess } from './commitRules.ts'
 import type { Asked, Filling, FillingRules, Outcome } from './filling.ts'
 
 export interface Drafted {
@@ -34,6 +34,8 @@ export interface Draft {
   readonly behind: number
 }
 
+const surerThanOpen = 0.3
+
 export class DraftedFilling implements Filling {
   readonly canvas: Canvas
   private readonly mode: Drafted
@@ -44,7 +46,7 @@ export class DraftedFilling implements Filling {
     this.canvas = new Canvas(mode.slots, maskId)
     this.mode = mode
     this.rules = { ...rules, ends: 'last' }
-    this.draft = this.standing([])
+    this.draft = this.standing(this.recalledAhead() ?? [])
   }
 
   /** Slots in the order of what is predicted: those the committed run and the guesses say, then those of the branches. */
@@ -73,16 +75,27 @@ export class DraftedFilling implements Filling {
         row === said && draft.behind > 0
           ? { first: said + 1 + draft.beside, count: draft.behind }
           : { first: said + 1 + row, count: draft.beside - row }
-      this.draft = this.standing(this.guessAhead(prediction!, branch.first, branch.count))
+      this.draft = this.standing(this.recalledAhead() ?? this.guessAhead(prediction!, branch.first, branch.count))
       return 'open'
     }
     throw new Error('a pass commits something or ends')
   }
 
   private guessOf(prediction: Prediction, row: number, leading: TokenIds): Guess | undefined {
-    return this.rules.clamp.isOver(leading)
-      ? freeGuess(prediction, row, this.rules)
-      : clampedGuess(prediction, row, this.rules, leading)
+    return mixedGuess(prediction, row, this.rules, leading, this.rules.recall?.(leading)[0])
+  }
+
+  /** What the second opinion expects, where it is surer than open rows are: about one in three of their guesses is right. */
+  private recalledAhead(): TokenIds | undefined {
+    const leading = this.canvas.leadingRun()
+    const recalled = this.rules.recall?.(leading) ?? []
+    const most = Math.min(this.mode.drafts, this.canvas.slots.length - leading.length - 1)
+    const ids: number[] = []
+    for (const { id, weight } of recalled.slice(0, most)) {
+      if (id === 'end' || weight < surerThanOpen || this.rules.forbiddenIds.has(id)) break
+      ids.push(id)
+    }
+    return ids.length > 0 ? ids : undefined
   }
 
   private guessAhead(prediction: Prediction, first: number, count: number): TokenIds {
@@ -92,7 +105,7 @@ export class DraftedFilling implements Filling {
     const ids: number[] = []
     let together = 1
     for (let i = 0; i < most; i++) {
-      const guess = this.guessOf(prediction, first + i, [...leading, ...ids])
+      const guess = mixedGuess(prediction, first + i, this.rules, [...leading, ...ids], undefined)
       together *= guess?.probability ?? 0
       if (!guess || guess.id === 'end' || together < threshold) break
       ids.push(guess.id)

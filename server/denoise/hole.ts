@@ -1,7 +1,7 @@
 /** One hole on its way from open slots to a finished middle: its canvases, one after the other. */
 import type { Prediction, TokenIds } from '../engine/engine.ts'
 import { Canvas } from './canvas.ts'
-import { type Clamp, clampAfter } from './commitRules.ts'
+import { type Clamp, clampAfter, type Recall, recallAfter } from './commitRules.ts'
 import type { Asked, Filling, FillingRules } from './filling.ts'
 import type { Ahead } from './holeOrder.ts'
 import { type Length, openFilling } from './length.ts'
@@ -13,6 +13,8 @@ export interface Hole {
   readonly floor: number
   /** Text that is known to begin the middle. */
   readonly clamp: Clamp
+  /** A second opinion on what comes next. */
+  readonly recall?: Recall
   /** More ends, of this hole alone; counted as far as they are among the best of a slot. None of the request's. */
   readonly ownEndIds?: ReadonlySet<number>
 }
@@ -89,8 +91,14 @@ export class OpenHole {
     this.doneProbabilities.push(...canvas.leadingProbabilities())
     const { rules } = this.rules
     const clamp = clampAfter(rules.clamp, [...this.done])
+    const recall = rules.recall ? { recall: recallAfter(rules.recall, [...this.done]) } : {}
     const stream = (this.rules.stream ?? 0) + this.done.length
-    this.filling = openFilling(this.hole.length, { ...this.rules, rules: { ...rules, clamp }, stream, continues: true })
+    this.filling = openFilling(this.hole.length, {
+      ...this.rules,
+      rules: { ...rules, clamp, ...recall },
+      stream,
+      continues: true,
+    })
   }
 
   progress(): Progress {

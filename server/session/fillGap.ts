@@ -9,9 +9,18 @@ import type { CausalContext } from '../denoise/causalSurroundings.ts'
 import type { Denoised, DenoiseRequest, Denoiser } from '../denoise/denoiser.ts'
 import type { Finish, Progress } from '../denoise/hole.ts'
 import type { HoleOrder } from '../denoise/holeOrder.ts'
+import { fileNgram, type Recall } from '../infill/fileNgram.ts'
 import type { Finished } from '../infill/finish.ts'
 import { finishHoles } from '../infill/finishHoles.ts'
-import { endsInWord, type HolesPlan, heldBackClamp, lineBreakOf, planHoles, type Scope } from '../infill/plan.ts'
+import {
+  endsInWord,
+  type HolesPlan,
+  heldBackClamp,
+  lineBreakOf,
+  planHoles,
+  type Scope,
+  toLineFeeds,
+} from '../infill/plan.ts'
 import { sureRun } from './gate.ts'
 import {
   type Drafting,
@@ -219,7 +228,7 @@ async function readContext(
 
 function denoiseRequest(
   { pieces, texts, held }: HolesPlan,
-  { holes, maxTokens: wanted, certainty }: HolesRequest,
+  { text, holes, maxTokens: wanted, certainty }: HolesRequest,
   model: SessionModel,
   { order, drafting }: Way,
   context: CanvasContext,
@@ -232,6 +241,13 @@ function denoiseRequest(
   // Where the length is not found by an end, a line break is a token like others, and what follows it is cut off later.
   const lineEnds = lengthMode === 'end-token' ? lineBreakIds : []
   const allAreLines = areLines(holes)
+  const recallOf = (i: number): Recall => {
+    const { span, scope } = holes[i]!
+    const before = toLineFeeds(text.slice(0, span.start))
+    return fileNgram(before.slice(0, before.length - held[i]!.length), toLineFeeds(text.slice(span.end)), {
+      ...{ held: held[i]!, encode: model.encode, decode: model.decode, endsAtLineBreak: scope === 'line' },
+    })
+  }
   return {
     texts,
     holes: holes.map(({ scope }, i) => ({
@@ -239,6 +255,7 @@ function denoiseRequest(
       maxTokens,
       floor: certainty.giveUp,
       clamp: heldBackClamp(held[i]!, scope, tokenText),
+      ...(drafting ? { recall: recallOf(i) } : {}),
       ...(scope === 'line' && !allAreLines ? { ownEndIds: new Set(lineEnds) } : {}),
     })),
     context,

@@ -1,0 +1,111 @@
+/**
+ * What the document itself says should come next: it followed, elsewhere in it, the longest piece of text that ends like the
+ * text before the gap. The models see a window; this sees the whole file, and it can finish half a word.
+ *
+ * Pure. Source: the longest-match n-gram of infini-gram (arXiv 2401.17377), over characters, as a cache language model
+ * (arXiv 1612.04426): how much it is believed follows from how long the match is.
+ */
+import type { Encode } from './tokenizeIncrementally.ts'
+
+/** A token, or the end of the middle, and the share of the probability that this opinion has. */
+export interface Recalled {
+  readonly id: number | 'end'
+  readonly weight: number
+}
+
+/** What is recalled behind the first tokens of a middle: the next tokens, from the left; none where nothing matches. */
+export type Recall = (leading: readonly number[]) => readonly Recalled[]
+
+export interface FileNgramParts {
+  readonly held: string // what the middle begins with; it stands between `before` and the gap
+  readonly encode: Encode
+  readonly decode: (ids: readonly number[]) => string
+  /** A line break ends the middle. */
+  readonly endsAtLineBreak: boolean
+  readonly weightOf?: (match: Match) => number
+}
+
+export interface Match {
+  readonly length: number // characters that are alike before the two places
+  readonly agreeing: number // share of the places with as long a match that go on like this, 0 … 1
+}
+
+const longestMatch = 64
+const sight = 32_768 // characters on either side of the gap
+const longestCopy = 48
+
+/**
+ * @param before text left of the gap, without what is held back of it, which middles begin with.
+ * @param after text right of the gap.
+ */
+export function fileNgram(before: string, after: string, parts: FileNgramParts): Recall {
+  const { held, encode, decode, endsAtLineBreak, weightOf = believed } = parts
+  const [left, right] = [before.slice(-sight), after.slice(0, sight)]
+  return (leading) => {
+    const told = decode(leading)
+    const written = held.startsWith(told) ? held : told
+    const found = continuation(left + written, right)
+    if (!found) return []
+    const weight = weightOf(found.match)
+    if (weight <= 0) return []
+    const line = found.text.indexOf('\n')
+    const stops = endsAtLineBreak && line >= 0
+    const text = stops ? found.text.slice(0, line) : found.text
+    const ids = tokensBehind(leading, written, text, encode)
+    // A copy that was cut short may end within a token.
+    const whole = stops ? ids : ids.slice(0, -1)
+    return [...whole.map((id) => ({ id, weight })), ...(stops ? [{ id: 'end' as const, weight }] : [])]
+  }
+}
+
+/** Tokens break in the middle as they would if it had been read whole, where its first tokens are such. */
+function tokensBehind(leading: readonly number[], written: string, text: string, encode: Encode): readonly number[] {
+  const whole = encode(written + text)
+  return leading.every((id, i) => whole[i] === id) ? whole.slice(leading.length) : encode(text)
+}
+
+/**
+ * Fitted by expectation–maximisation on 407 tokens of 180 gaps in files of other packages: a match that not all places agree on
+ * told nothing that the model did not know (0.00 to 0.03); one of 4 or 5 characters got 0.26, of 6 to 30 0.32 to 0.45, of more 0.89.
+ */
+export function believed({ length, agreeing }: Match): number {
+  if (agreeing < 1 || length < 4) return 0
+  return length <= 5 ? 0.25 : length <= 30 ? 0.4 : 0.85
+}
+
+/** What follows the longest match: of several the more frequent next character, of equals the place nearest before the gap. */
+function continuation(before: string, after: string): { text: string; match: Match } | undefined {
+  let longest = 1
+  let places: (readonly [text: string, end: number])[] = []
+  const look = (text: string, last: number) => {
+    const final = before.charCodeAt(before.length - 1)
+    for (let end = 1; end <= last; end++) {
+      if (text.charCodeAt(end - 1) !== final) continue
+      const length = common(text, end, before)
+      if (length < longest) continue
+      if (length > longest) [longest, places] = [length, []]
+      places.push([text, end])
+    }
+  }
+  look(after, after.length - 1)
+  look(before, before.length - 1)
+  const votes = new Map<string, number>()
+  for (const [text, end] of places) votes.set(text[end]!, (votes.get(text[end]!) ?? 0) + 1)
+  const most = Math.max(...votes.values())
+  const chosen = places.findLast(([text, end]) => votes.get(text[end]!) === most)
+  if (!chosen) return undefined
+  const [text, end] = chosen
+  return { text: text.slice(end, end + longestCopy), match: { length: longest, agreeing: most / places.length } }
+}
+
+/** Characters that `text` up to `end` and `before` have in common, from their ends. */
+function common(text: string, end: number, before: string): number {
+  let length = 0
+  while (
+    length < longestMatch &&
+    length < end &&
+    text.charCodeAt(end - 1 - length) === before.charCodeAt(before.length - 1 - length)
+  )
+    length++
+  return length
+}
