@@ -35,8 +35,8 @@ function openRunner(): PassRunner {
     columns.push((feeds.past_position_ids as ort.Tensor).dims[1]!)
     return session.run(feeds, fetches)
   }
-  const noting = { run } as Pick<ort.InferenceSession, 'run'>
-  return new PassRunner(noting as ort.InferenceSession, options)
+  const noting = { run } as ort.InferenceSession
+  return new PassRunner({ text: noting, canvas: noting }, options)
 }
 
 const alone = (count: number): RowGroup => ({
