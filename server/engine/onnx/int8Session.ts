@@ -55,7 +55,6 @@ export async function openMaker(
     intraOpNumThreads: threads,
     logSeverityLevel: 3,
     enableMemPattern: false,
-    enableCpuMemArena: false,
     extra: { session: { intra_op: { allow_spinning: '0' } } },
   })
   const make: MakeInt8 = async ({ rows, columns, quants, scales, minimums, factors, adapter }) => {
