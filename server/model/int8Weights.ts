@@ -103,21 +103,6 @@ export async function int8Weights(
     return readExactly(handles.get(file)!, files.get(file)!, offset, length)
   }
   const halves = async (name: string) => new Uint16Array((await read(name)).buffer)
-  /** Of all parts of a group: each part's rows of B are in its own columns, and zeros in the others'. */
-  const adapter = async (at: string, rows: readonly number[], columns: number): Promise<LowRank> => {
-    const { adapterRank } = shape
-    const rank = adapterRank * rows.length
-    const a = new Uint16Array(rank * columns)
-    const b = new Uint16Array(rows.reduce((sum, count) => sum + count, 0) * rank)
-    let row = 0
-    for (const [part, count] of rows.entries()) {
-      a.set(await halves(`${at}.${part}.lora_A`), part * adapterRank * columns)
-      const factor = await halves(`${at}.${part}.lora_B`)
-      for (let i = 0; i < count; i++, row++)
-        b.set(factor.subarray(i * adapterRank, (i + 1) * adapterRank), row * rank + part * adapterRank)
-    }
-    return { rank, a, b }
-  }
   try {
     for (const [name] of own) {
       if (!stored.has(name)) continue
@@ -136,7 +121,7 @@ export async function int8Weights(
           scales: await halves(`${at}.scales`),
           minimums: await halves(`${at}.minimums`),
           factors,
-          ...(folded ? { adapter: await adapter(at, rows, columns) } : {}),
+          ...(folded ? { adapter: await lowRank(halves, at, shape, name) } : {}),
         })
         // What is divided by a factor before the last product of the block comes out of its second part.
         const outOf = name === 'gate_up' ? smoothing.into(layer, 'down') : undefined
@@ -163,4 +148,26 @@ export async function int8Weights(
   } finally {
     for (const handle of handles.values()) await handle.close()
   }
+}
+
+/** The adapter of all parts of a group: each part's rows of B are in columns of their own, and zeros in the others'. */
+async function lowRank(
+  halves: (name: string) => Promise<Uint16Array>,
+  at: string,
+  shape: ModelShape,
+  group: LinearGroup,
+): Promise<LowRank> {
+  const { rows, columns } = groupSize(shape, group)
+  const { adapterRank } = shape
+  const rank = adapterRank * rows.length
+  const a = new Uint16Array(rank * columns)
+  const b = new Uint16Array(rows.reduce((sum, count) => sum + count, 0) * rank)
+  let row = 0
+  for (const [part, count] of rows.entries()) {
+    a.set(await halves(`${at}.${part}.lora_A`), part * adapterRank * columns)
+    const factor = await halves(`${at}.${part}.lora_B`)
+    for (let i = 0; i < count; i++, row++)
+      b.set(factor.subarray(i * adapterRank, (i + 1) * adapterRank), row * rank + part * adapterRank)
+  }
+  return { rank, a, b }
 }
