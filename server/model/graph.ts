@@ -115,32 +115,16 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
   const zeroPoints = memo(() => g.op('Expand', [zero(), g.op('Shape', [g.op('Reshape', [ids, g.int64([-1])])])]))
   /** `x [B·Q, columns]` times a matrix of `int8Weights`. Rows are scaled once, at the end: until then all are whole numbers. */
   const linearInt8 = (x: string, name: string, group: LinearGroup): string => {
-    const { rows: partRows } = groupSize(shape, group)
     const { levels, scale } = rounded(x)
-    const times = (matrix: string): string =>
-      g.contrib('MatMulIntegerToFloat', [
-        levels,
-        weight(`${name}.${matrix}levels`),
-        g.float32([1]),
-        weight(`${name}.${matrix}level_scales`),
-        zero(),
-      ])
-    let y = times('')
-    if (gate) y = g.op('Gemm', [g.op('Mul', [times('lora_'), gate]), adapterOut(name, partRows), y])
-    y = g.op('Mul', [y, scale])
+    const sums = g.contrib('MatMulIntegerToFloat', [
+      levels,
+      weight(`${name}.levels`),
+      g.float32([1]),
+      weight(`${name}.level_scales`),
+      zero(),
+    ])
+    const y = g.op('Mul', [sums, scale])
     return biases.includes(group) ? g.op('Add', [y, weight(`${name}.bias`)]) : y
-  }
-  /** Second factors of the adapter `[parts · rank, rows]`: each part's in its own columns. */
-  const adapterOut = (name: string, partRows: readonly number[]): string => {
-    const width = partRows.reduce((sum, n) => sum + n, 0)
-    return concat(
-      partRows.map((rowCount, part) => {
-        const before = partRows.slice(0, part).reduce((sum, n) => sum + n, 0)
-        const factor = transposed(asFloat(`${name}.${part}.lora_B`)) // [rank, rowCount]
-        return partRows.length > 1 ? g.op('Pad', [factor, g.int64([0, before, 0, width - before - rowCount])]) : factor
-      }),
-      0,
-    )
   }
   /** `x [B·Q, columns]` times a stored matrix, the adapter on denoising rows included: a value for each part of the group. */
   const linear = (x: string, layer: number, group: LinearGroup): string[] => {

@@ -58,8 +58,9 @@ export async function naiveStep(
     ),
     score_ids: int64(Array(askedCount).fill(0), [1, askedCount]),
     set_ids: int64([0], [1]),
-    denoising: new ort.Tensor('float32', denoising, [1, width]),
   }
+  // Weights with the adapter in them take every row for one of a canvas: not the same text, but the same work.
+  if (session.inputNames.includes('denoising')) feeds.denoising = new ort.Tensor('float32', denoising, [1, width])
   for (let layer = 0; layer < layers; layer++) {
     for (const part of ['key', 'value']) {
       feeds[`past.${layer}.${part}`] = new ort.Tensor('float32', new Float32Array(), [1, kvHeads, 0, headDim])

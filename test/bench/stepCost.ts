@@ -19,17 +19,21 @@ export async function stepCost(rooms: OpenRooms, text: string, offsets: readonly
   const bundle = await openBundle(rooms.dir)
   const options = engineOptions(bundle)
   const shape = bundleShape(await readModelConfig(rooms.dir), bundle.manifest)
-  // The same products as ours, over everything.
-  const { graph, externalData } = bundle.int8
-    ? await int8Graph(bundle.graphPath, bundle.int8)
-    : { graph: await readFile(bundle.graphPath), externalData: [] }
-  const full = await ort.InferenceSession.create(graph, { ...sessionOptions(defaultThreads()), externalData })
+  const full = await openFull(bundle)
   const roofline = await openRoofline(rooflineGraph(shape), bundle)
   const steps = await byRows(rooms, roofline, shape.width)
   const naive = await againstNaive(rooms, full, options, text, offsets)
   await full.release()
   await roofline.release()
   return { ...steps, ...naive }
+}
+
+/** The same products as ours, over everything. */
+async function openFull({ graphPath, int8 }: Bundle): Promise<ort.InferenceSession> {
+  const threads = defaultThreads()
+  if (!int8) return ort.InferenceSession.create(graphPath, sessionOptions(threads))
+  const { graph, plain, folded } = await int8Graph(graphPath, int8, threads)
+  return ort.InferenceSession.create(graph, { ...sessionOptions(threads), externalData: folded ?? plain })
 }
 
 async function openRoofline(graph: Uint8Array, bundle: Bundle): Promise<ort.InferenceSession> {

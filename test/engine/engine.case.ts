@@ -215,6 +215,12 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
           canvas(8, 65, 5, [{ ...a, rows: 65 }]),
         ],
         'other lengths': [canvas(8, 70, 17, [a, c(87)]), canvas(9, 33, 3, [b]), canvas(10, 0, 2)],
+        'rows of text between canvases': [
+          canvas(8, 70, 9, [a, c(79)]),
+          { ...canvas(9, 70, 5, [a]), kind: 'text' },
+          canvas(10, 33, 4, [b]),
+          { ...canvas(11, 33, 3, [b]), kind: 'text' },
+        ],
         'other counts of asked rows': [
           { ...canvas(8, 70, 9, [a]), asked: [71] },
           { ...canvas(9, 33, 9, [b]), asked: [34, 35, 36, 41] },
@@ -348,7 +354,7 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
         [40, 20], // a pass each
       ] as const) {
         const [a, b] = [wholeCanvas(42, before, after), wholeCanvas(44, before, after)]
-        const small = canvas(46, 0, 5)
+        const small: StepJob = { ...canvas(46, 0, 5), kind: 'text' }
         const keep = [
           { first: 0, count: before },
           { first: before + 9, count: after },

@@ -64,6 +64,32 @@ test('corrects the shift inside: the row that scores p with shift 1 scores p−1
   await Promise.all([plain.engine.close(), shifted.engine.close()])
 })
 
+test('in 4 bits too, rows of canvases run with the adapter and rows of text without', async () => {
+  const [exact, rounded] = [await open('f32', 1, 4), await open('q4', 1, 4)]
+  const ids = someIds(3, 12, 200)
+  const ask = async ({ engine }: EngineUnderTest) => {
+    const rows = { ids, positions: range(0, 12), context: [], asked: range(1, 12), setIds: [] }
+    // All rows see all rows, so that nothing but the adapter tells the two apart.
+    const sees = ids.map(() => [{ first: 0, count: 12 }])
+    return engine.step(
+      [
+        { ...rows, sees },
+        { ...rows, sees, kind: 'text' },
+      ],
+      never,
+    )
+  }
+  const [canvas, text] = await ask(exact)
+  const [roundedCanvas, roundedText] = await ask(rounded)
+  const apart = [differenceOf(roundedCanvas!, canvas!), differenceOf(roundedText!, text!)]
+  const between = differenceOf(canvas!, text!)
+  process.stderr.write(
+    `4 bits and float32 are ${apart.map((one) => one.toFixed(2))} apart, with and without ${between.toFixed(2)}\n`,
+  )
+  expect(Math.max(...apart)).toBeLessThan(between / 5)
+  await Promise.all([exact.engine.close(), rounded.engine.close()])
+})
+
 describe('one worker', () => {
   let it: Awaited<ReturnType<typeof open>>
   let engine: OnnxEngine

@@ -35,8 +35,8 @@ function openRunner(): PassRunner {
     columns.push((feeds.past_position_ids as ort.Tensor).dims[1]!)
     return session.run(feeds, fetches)
   }
-  const noting = { run } as Pick<ort.InferenceSession, 'run'>
-  return new PassRunner(noting as ort.InferenceSession, options)
+  const noting = { run } as ort.InferenceSession
+  return new PassRunner({ text: noting, canvas: noting }, options)
 }
 
 const alone = (count: number): RowGroup => ({
@@ -82,3 +82,44 @@ test('what a buffer holds a copy of may be forgotten', async () => {
   collect()
   expect(used.deref()).toBeUndefined()
 })
+
+test('where text and canvases have a session each, a pass over both answers what it would in one', async () => {
+  const fed: string[] = []
+  const onlyFor = (kind: 'text' | 'canvas') => {
+    const run = (feeds: ort.InferenceSession.FeedsType, fetches: string[]) => {
+      const count = feeds.input_ids!.dims[1]!
+      fed.push(`${kind} ${count}, gate ${'denoising' in feeds}`)
+      const gate = new ort.Tensor('float32', new Float32Array(count).fill(kind === 'canvas' ? 1 : 0), [1, count])
+      return session.run({ ...feeds, denoising: gate }, fetches)
+    }
+    return { run } as ort.InferenceSession
+  }
+  const runner = openRunner()
+  const segment = await read(runner, 40)
+  const groups: RowGroup[] = [
+    { ...over(segment, 5), keep: [{ first: 1, count: 2 }] },
+    { ...over(segment, 3), kind: 'text', keep: [{ first: 0, count: 3 }] },
+    over(segment, 7),
+    { ...over(segment, 2), kind: 'text', askedRows: [] },
+  ]
+  const wanted = await runner.run(groups, [5, 7])
+  const split = new PassRunner({ text: onlyFor('text'), canvas: onlyFor('canvas') }, options)
+  const found = await split.run(groups, [5, 7])
+  expect(fed).toEqual(['text 5, gate false', 'canvas 12, gate false'])
+  expect(found).toHaveLength(groups.length)
+  for (const [i, { prediction, kept }] of found.entries()) {
+    expect(prediction.topIds).toEqual(wanted[i]!.prediction.topIds)
+    expectClose(prediction.topLogProbs.flat(), wanted[i]!.prediction.topLogProbs.flat())
+    const floats = (all: typeof kept) =>
+      all.flatMap(({ keys, values }) => [...keys, ...values].flatMap((one) => [...one]))
+    expectClose(floats(kept), floats(wanted[i]!.kept))
+  }
+  fed.length = 0
+  await split.run(groups.slice(0, 1), [])
+  expect(fed).toEqual(['canvas 5, gate false'])
+})
+
+function expectClose(found: readonly number[], wanted: readonly number[]): void {
+  expect(found).toHaveLength(wanted.length)
+  expect(Math.max(0, ...found.map((value, i) => Math.abs(value - wanted[i]!)))).toBeLessThan(1e-4)
+}

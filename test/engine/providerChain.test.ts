@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import type * as ort from 'onnxruntime-node'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
 import { engineOptions } from '../../server/cli/openRooms.ts'
-import { openSession } from '../../server/engine/onnx/openSession.ts'
+import { openSessions, releaseSessions, type Sessions } from '../../server/engine/onnx/openSessions.ts'
 import { type RowGroup, textGroup } from '../../server/engine/onnx/pass.ts'
 import type { EngineOptions, OpenReport } from '../../server/engine/onnx/protocol.ts'
 import { ProviderChain } from '../../server/engine/onnx/providerChain.ts'
@@ -18,7 +18,7 @@ import { range, someIds } from './engine.case.ts'
 
 let root: string
 let options: EngineOptions
-let opened: { provider: string; session: ort.InferenceSession }[]
+let opened: { provider: string; sessions: Sessions }[]
 let moves: OpenReport[]
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'lacuna-providers-'))
@@ -31,19 +31,19 @@ beforeEach(() => {
   moves = []
 })
 
-type Open = (provider: string) => Promise<ort.InferenceSession>
-const onCpu: Open = () => openSession(options, 'cpu')
+type Open = (provider: string) => Promise<Sessions>
+const onCpu: Open = () => openSessions(options, 'cpu')
 
 /** `first` and `second` compute on the processor, other names are the runtime's own. */
 function chainOf(providers: readonly string[], open: Open = onCpu, lost: EngineOptions['lost'] = []): ProviderChain {
   return new ProviderChain(
     { ...options, providers, lost },
     {
-      openSession: async (_, provider) => {
+      openSessions: async (_, provider) => {
         const named = provider === 'first' || provider === 'second'
-        const session = named ? await open(provider) : await openSession(options, provider)
-        opened.push({ provider, session })
-        return session
+        const sessions = named ? await open(provider) : await openSessions(options, provider)
+        opened.push({ provider, sessions })
+        return sessions
       },
       onMoved: (report) => moves.push(report),
     },
@@ -87,7 +87,7 @@ test('a provider that fails in a pass is given up for good, and the pass is run 
   const wanted = await bestOf(chain)
   const [read] = await chain.run([text], [])
   const { keys, values } = read!.kept[0]!
-  await opened[0]!.session.release()
+  await releaseSessions(opened[0]!.sessions)
   // Over what the lost one had read: it was never on its device alone.
   const segment = { parent: undefined, parentRows: 0, ownRows: 30, keys, values }
   const over = { ...text, ids: [5], positions: [30], runs: [{ segment, from: 0, count: 30 }], firstPositions: [0] }
@@ -97,7 +97,7 @@ test('a provider that fails in a pass is given up for good, and the pass is run 
   expect(await bestOf(chain)).toEqual(wanted)
   expect(await bestOf(chain, { ...over, askedRows: [0], keep: [] })).toEqual(found)
 
-  await opened[1]!.session.release()
+  await releaseSessions(opened[1]!.sessions)
   expect(await bestOf(chain)).toEqual(wanted)
   expect(moves.map(({ provider }) => provider)).toEqual(['second', 'cpu'])
   expect(names()).toEqual(['first', 'second', 'cpu'])
@@ -107,7 +107,7 @@ test('a provider that fails in a pass is given up for good, and the pass is run 
 test('the last one is kept: a pass that fails there is a failure, and says why', async () => {
   const chain = chainOf(['first', 'second'])
   await chain.open()
-  await opened[0]!.session.release()
+  await releaseSessions(opened[0]!.sessions)
   await bestOf(chain)
   const wrong = { ...text, runs: [{ segment: emptySegment(), from: 0, count: 3 }], firstPositions: [0] }
   await expect(chain.run([wrong], [])).rejects.toThrow()
@@ -118,13 +118,14 @@ test('the last one is kept: a pass that fails there is a failure, and says why',
 
 test('what the model or the job does not have is no fault of the provider', async () => {
   const chain = chainOf(['first', 'second'], async () => {
-    const session = await onCpu('first')
+    const { text: session } = await onCpu('first')
     let passes = 0
     const run: typeof session.run = async (feeds: object, fetches: object) => {
       if (++passes > 3) throw new RangeError('position 9000 is out of range')
       return session.run(feeds as ort.InferenceSession.FeedsType, fetches as string[])
     }
-    return { run, release: () => session.release() } as ort.InferenceSession
+    const spoiled = { run, release: () => session.release() } as ort.InferenceSession
+    return { text: spoiled, canvas: spoiled }
   })
   await chain.open()
   await expect(chain.run([text], [])).rejects.toThrow(RangeError)
@@ -142,14 +143,15 @@ test.each([
   ],
 ])('a driver that answers %s without an error is passed over', async (_, spoil, reason) => {
   const chain = chainOf(['first', 'cpu'], async () => {
-    const session = await onCpu('first')
+    const { text: session } = await onCpu('first')
     const run: typeof session.run = async (feeds: object, fetches: object) => {
       const outputs = await session.run(feeds as ort.InferenceSession.FeedsType, fetches as string[])
       for (const [name, { type, data }] of Object.entries(outputs))
         if (type === 'float32') spoil(data as Float32Array, name)
       return outputs
     }
-    return { run, release: () => session.release() } as ort.InferenceSession
+    const spoiled = { run, release: () => session.release() } as ort.InferenceSession
+    return { text: spoiled, canvas: spoiled }
   })
   const { provider, passedOver } = await chain.open()
   expect(provider).toBe('cpu')
@@ -172,7 +174,7 @@ test('when none is left the reasons are told, and the last is tried again at the
     return onCpu(provider)
   })
   await chain.open()
-  await opened[0]!.session.release()
+  await releaseSessions(opened[0]!.sessions)
   memory = false
   await expect(chain.run([text], [])).rejects.toThrow(/^first: a pass failed: .*; second: bad allocation$/)
   memory = true

@@ -3,9 +3,11 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { openMaker } from '../../server/engine/onnx/int8Session.ts'
 import { fromHalves, toHalves } from '../../server/model/float16.ts'
 import { groupSize, linearGroups, type ModelShape } from '../../server/model/graph.ts'
-import { int8File, int8Tensors, int8Weights } from '../../server/model/int8Weights.ts'
+import type { LargestLevel } from '../../server/model/int8Maker.ts'
+import { type Int8Sets, int8File, int8Tensors, int8Weights } from '../../server/model/int8Weights.ts'
 import { layoutBundle } from '../../server/model/layout.ts'
 import type { StoredTensor } from '../../server/model/onnxProto.ts'
 import { openBundle } from '../../server/model/openBundle.ts'
@@ -46,64 +48,107 @@ const uneven: Smoothing = {
     ),
 }
 
+/** W + B·A, computed plainly: what rows that run with the adapter are multiplied by. */
+function adaptedMatrix(at: string, rows: readonly number[], columns: number): Float32Array {
+  const matrix = storedMatrix(at)
+  const rank = shape.adapterRank
+  let first = 0
+  for (const [part, count] of rows.entries()) {
+    const [a, b] = [fromHalves(halvesOf(`${at}.${part}.lora_A`)), fromHalves(halvesOf(`${at}.${part}.lora_B`))]
+    for (let row = 0; row < count; row++) {
+      for (let column = 0; column < columns; column++) {
+        let added = 0
+        for (let k = 0; k < rank; k++) added += b[row * rank + k]! * a[k * columns + column]!
+        matrix[(first + row) * columns + column]! += added
+      }
+    }
+    first += count
+  }
+  return matrix
+}
+
+/** The sets as the engine makes them. */
+async function setsOf(largest: LargestLevel, smoothing?: Smoothing): Promise<Int8Sets> {
+  const { make, release } = await openMaker(largest, shape.adapterRank > 0, 1)
+  return int8Weights(graphPath, shape, stored, make, smoothing).finally(release)
+}
+
 describe.each([
   { largest: 127, smoothing: undefined },
   { largest: 63, smoothing: undefined },
   { largest: 127, smoothing: uneven },
 ] as const)('levels up to $largest, smoothing $smoothing', ({ largest, smoothing }) => {
-  test('stand for the stored weights to half a level, transposed', async () => {
-    const bytes = await int8Weights(graphPath, shape, stored, { largest, ...(smoothing ? { smoothing } : {}) })
+  test('stand for the stored weights, and for these with the adapter added, to half a level, transposed', async () => {
+    const { plain, folded } = await setsOf(largest, smoothing)
     const made = int8Tensors(shape, stored)
     for (let layer = 0; layer < shape.layers; layer++) {
       for (const { name } of linearGroups) {
         const at = `layers.${layer}.${name}`
         const { rows, columns } = groupSize(shape, name)
+        const width = rows.reduce((sum, count) => sum + count, 0)
         const into = smoothing?.into(layer, name)
         const outOf = name === 'gate_up' ? smoothing?.into(layer, 'down') : undefined
-        const check = (matrix: string, weights: Float32Array, divided: (row: number) => number) => {
-          const levels = made.get(`${at}.${matrix}levels`)!
-          const scales = made.get(`${at}.${matrix}level_scales`)!
-          const scaleOf = new Float32Array(bytes.buffer, scales.offset, scales.length / 4)
-          const level = new Int8Array(bytes.buffer, levels.offset, levels.length)
-          expect(levels.dims).toEqual([columns, weights.length / columns])
+        const [levels, scales] = [made.get(`${at}.levels`)!, made.get(`${at}.level_scales`)!]
+        expect(levels.dims).toEqual([columns, width])
+        const check = (set: Uint8Array<ArrayBuffer>, weights: Float32Array) => {
+          const scaleOf = new Float32Array(set.buffer, scales.offset, width)
+          const level = new Int8Array(set.buffer, levels.offset, levels.length)
+          let furthest = 0 // in levels
+          const most = new Int8Array(width)
           for (let i = 0; i < weights.length; i++) {
             const [row, column] = [Math.floor(i / columns), i % columns]
-            const found = level[column * (weights.length / columns) + row]!
-            expect(Math.abs(found)).toBeLessThanOrEqual(largest)
-            const wanted = (weights[i]! * (into?.[column] ?? 1)) / divided(row)
-            expect(Math.abs(found * scaleOf[row]! - wanted), `${at}.${matrix} ${row} ${column}`).toBeLessThanOrEqual(
-              scaleOf[row]! * 0.5001,
-            )
+            const dividedBy = outOf && row >= rows[0]! ? outOf[row - rows[0]!]! : 1
+            const wanted = (weights[i]! * (into?.[column] ?? 1)) / dividedBy
+            const found = level[column * width + row]!
+            furthest = Math.max(furthest, Math.abs(found - wanted / scaleOf[row]!))
+            most[row] = Math.max(most[row]!, Math.abs(found))
           }
+          expect(furthest, at).toBeLessThanOrEqual(0.5001)
+          expect(new Set(most), at).toEqual(new Set([largest]))
         }
-        const firstPart = rows[0]!
-        check('', storedMatrix(at), (row) => (outOf && row >= firstPart ? outOf[row - firstPart]! : 1))
-        const factors = rows.map((_, part) => fromHalves(halvesOf(`${at}.${part}.lora_A`)))
-        check('lora_', Float32Array.from(factors.flatMap((factor) => [...factor])), () => 1)
+        check(plain, storedMatrix(at))
+        check(folded!, adaptedMatrix(at, rows, columns))
       }
     }
   })
 })
 
-test('what smoothing divides is multiplied again: norms, and what the adapter adds to the second part', async () => {
-  const bytes = await int8Weights(graphPath, shape, stored, { largest: 127, smoothing: uneven })
-  const made = int8Tensors(shape, stored)
-  const floats = (name: string) => new Float32Array(bytes.buffer, made.get(name)!.offset, made.get(name)!.length / 4)
+test('what smoothing divides is divided in the norms, of both sets', async () => {
+  const { plain, folded } = await setsOf(127, uneven)
+  const { offset, length } = int8Tensors(shape, stored).get('layers.1.post_attention_layernorm.weight')!
   const norm = new Float32Array(bytesOf('layers.1.post_attention_layernorm.weight').buffer)
   const into = uneven.into(1, 'gate_up')
-  expect(floats('layers.1.post_attention_layernorm.weight')).toEqual(norm.map((weight, i) => weight / into[i]!))
-  const added = fromHalves(halvesOf('layers.1.gate_up.1.lora_B'))
-  const down = uneven.into(1, 'down')
-  const wanted = added.map((value, i) => value / down[Math.floor(i / shape.adapterRank)]!)
-  expect(floats('layers.1.gate_up.1.lora_B')).toEqual(wanted)
+  for (const set of [plain, folded!])
+    expect(new Float32Array(set.buffer, offset, length / 4)).toEqual(norm.map((weight, i) => weight / into[i]!))
 })
 
-test('no tensor of the graph lies in a matrix as it was stored', () => {
+test('a row of zeros stays one', async () => {
+  const { make, release } = await openMaker(127, false, 1)
+  const matrix = { rows: 2, columns: 32, quants: new Uint8Array(32), scales: toHalves(Float32Array.of(1, 1)) }
+  matrix.quants.fill(0x21, 16)
+  const minimums = toHalves(Float32Array.of(0, -3))
+  const { plain, folded } = await make({ ...matrix, minimums, factors: new Float32Array(32).fill(1) })
+  await release()
+  expect(folded).toBeUndefined()
+  expect(Array.from({ length: 4 }, (_, i) => [plain.levels[2 * i], plain.levels[2 * i + 1]])).toEqual([
+    [0, -127],
+    [0, -64],
+    [0, -127],
+    [0, -64],
+  ])
+  expect(plain.scales[1]).toBeCloseTo(2 / 127, 6)
+})
+
+test('only embedding and head lie where they did; nothing is left of the adapter but its rows of these', async () => {
   const made = int8Tensors(shape, stored)
-  expect([...made.keys()].filter((name) => /layers\..*\.(quants|minimums)$/.test(name))).toEqual([])
-  expect([...made.values()].some(({ file }) => file === int8File)).toBe(true)
-  const { file } = stored.get('norm.weight')!
-  expect([...made].filter(([, tensor]) => tensor.file === file)).toEqual([])
+  const { file } = stored.get('embedding.quants')!
+  expect([...new Set([...made.values()].map((tensor) => tensor.file))].toSorted()).toEqual([int8File, file].toSorted())
+  expect([...made.keys()].filter((name) => /lora|layers\..*\.(quants|minimums)$/.test(name))).toEqual([])
+  const { plain, folded } = await setsOf(127)
+  for (const name of ['embedding.extra', 'head.extra', 'norm.weight']) {
+    const { offset, length } = made.get(name)!
+    for (const set of [plain, folded!]) expect(set.slice(offset, offset + length), name).toEqual(bytesOf(name))
+  }
 })
 
 describe('smoothing.f16', () => {

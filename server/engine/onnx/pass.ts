@@ -1,10 +1,12 @@
 /**
  * One forward pass: groups of rows from any number of jobs, packed into one sequence. Who sees whom is the bias: the
- * rows of a group see its context and each other (causally or fully), never another group.
+ * rows of a group see its context and each other (causally or fully), never another group. So where rows of text and of
+ * canvases have a session each, a pass over both is two, and nobody sees anything else.
  */
 import * as ort from 'onnxruntime-node'
 import type { Positions, Prediction, RowSpan, TokenIds } from '../engine.ts'
 import { ContextBuffer, type KeyValueShape, type Run } from './encodings.ts'
+import type { Sessions } from './openSessions.ts'
 import type { EngineOptions } from './protocol.ts'
 
 /** Rows `[Q]` that belong together. `runs[i]` stands at positions `firstPositions[i]` and up. */
@@ -42,21 +44,37 @@ const masked = -1e9 // finite: with −Infinity a row that sees nothing becomes 
 const bufferCount = 2
 
 export class PassRunner {
-  private readonly session: ort.InferenceSession
+  private readonly sessions: Sessions
   private readonly options: EngineOptions
   private readonly shape: KeyValueShape
   private readonly buffers: ContextBuffer[] = []
   private readonly empty: ContextBuffer // never written to
   private pass = 0
 
-  constructor(session: ort.InferenceSession, options: EngineOptions) {
-    this.session = session
+  constructor(sessions: Sessions, options: EngineOptions) {
+    this.sessions = sessions
     this.options = options
     this.shape = options
     this.empty = new ContextBuffer(options)
   }
 
   async run(groups: readonly RowGroup[], setIds: TokenIds): Promise<GroupResult[]> {
+    const { text, canvas } = this.sessions
+    if (text === canvas) return this.runOn(text, groups, setIds)
+    const [read, denoised] = [
+      groups.filter(({ kind }) => kind === 'text'),
+      groups.filter(({ kind }) => kind === 'canvas'),
+    ]
+    const ofText = read.length > 0 ? await this.runOn(text, read, setIds) : []
+    const ofCanvases = denoised.length > 0 ? await this.runOn(canvas, denoised, setIds) : []
+    return groups.map(({ kind }) => (kind === 'text' ? ofText : ofCanvases).shift()!)
+  }
+
+  private async runOn(
+    session: ort.InferenceSession,
+    groups: readonly RowGroup[],
+    setIds: TokenIds,
+  ): Promise<GroupResult[]> {
     const { layers, kvHeads, headDim } = this.shape
     const rowCount = groups.reduce((sum, group) => sum + group.ids.length, 0)
     const placements = place(groups)
@@ -113,7 +131,9 @@ export class PassRunner {
       score_ids: int64(BigInt64Array.from(scoreIds, BigInt), [1, scoreIds.length]),
       set_ids: int64(BigInt64Array.from(setIds.length ? setIds : [0], BigInt), [setIds.length || 1]),
     }
-    if (this.options.hasAdapter) feeds.denoising = new ort.Tensor('float32', denoising, [1, rowCount])
+    // With two sessions the adapter, where it is, is in the matrices.
+    if (this.options.hasAdapter && this.sessions.text === this.sessions.canvas)
+      feeds.denoising = new ort.Tensor('float32', denoising, [1, rowCount])
     for (let layer = 0; layer < layers; layer++) {
       const dims = [1, kvHeads, pastCount, headDim]
       feeds[`past.${layer}.key`] = new ort.Tensor('float32', buffer.keys[layer] ?? new Float32Array(), dims)
@@ -126,7 +146,7 @@ export class PassRunner {
       for (let layer = 0; layer < layers; layer++) fetches.push(`present.${layer}.key`, `present.${layer}.value`)
     }
     // Nothing is asked and nothing kept: no pass, and the runtime refuses an empty list.
-    const outputs = fetches.length > 0 ? await this.session.run(feeds, fetches) : {}
+    const outputs = fetches.length > 0 ? await session.run(feeds, fetches) : {}
     const results = this.split(groups, outputs, rowCount, setIds.length > 0)
     for (const output of Object.values(outputs)) output.dispose()
     return results

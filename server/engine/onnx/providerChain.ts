@@ -10,22 +10,22 @@
  * programs are compiled at the first passes, and a bad driver takes the process with it. What would be gained is known
  * only by measuring, which "lacuna doctor" does when asked.
  */
-import type * as ort from 'onnxruntime-node'
 import { messageOf } from '../../base/errors.ts'
 import type { TokenIds } from '../engine.ts'
+import { releaseSessions, type Sessions } from './openSessions.ts'
 import { type GroupResult, PassRunner, type RowGroup } from './pass.ts'
 import type { EngineOptions, OpenReport, PassedOver } from './protocol.ts'
 import { tryOut } from './tryOut.ts'
 
 export interface ProviderChainParts {
-  readonly openSession: (options: EngineOptions, provider: string) => Promise<ort.InferenceSession>
+  readonly openSessions: (options: EngineOptions, provider: string) => Promise<Sessions>
   /** A provider failed in a pass: told once the next one is open. */
   readonly onMoved: (report: OpenReport) => void
 }
 
 /** What runs passes now. */
 interface Current {
-  readonly session: ort.InferenceSession
+  readonly sessions: Sessions
   readonly runner: PassRunner
   readonly report: OpenReport
 }
@@ -46,17 +46,17 @@ export class ProviderChain implements Pick<PassRunner, 'run'> {
   async open(): Promise<OpenReport> {
     const began = performance.now()
     for (let provider = this.next(); provider !== undefined; provider = this.next()) {
-      let session: ort.InferenceSession | undefined
+      let sessions: Sessions | undefined
       try {
-        session = await this.parts.openSession(this.options, provider)
-        const runner = new PassRunner(session, this.options)
+        sessions = await this.parts.openSessions(this.options, provider)
+        const runner = new PassRunner(sessions, this.options)
         if (provider !== 'cpu') await tryOut(runner)
         const report = { provider, passedOver: [...this.passedOver], loadMs: performance.now() - began }
-        this.current = { session, runner, report }
+        this.current = { sessions, runner, report }
         return report
       } catch (error) {
         this.passedOver.push({ provider, reason: reasonOf(error) })
-        await session?.release().catch(() => {}) // it failed already, and the reason is kept
+        if (sessions) await releaseSessions(sessions).catch(() => {}) // it failed already, and the reason is kept
       }
     }
     const reasons = this.passedOver.map(({ provider, reason }) => `${provider}: ${reason}`).join('; ')
@@ -66,7 +66,7 @@ export class ProviderChain implements Pick<PassRunner, 'run'> {
 
   async run(groups: readonly RowGroup[], setIds: TokenIds): Promise<GroupResult[]> {
     for (;;) {
-      const { runner, session, report } = this.current ?? (await this.reopened())
+      const { runner, sessions, report } = this.current ?? (await this.reopened())
       try {
         return await runner.run(groups, setIds)
       } catch (error) {
@@ -74,13 +74,13 @@ export class ProviderChain implements Pick<PassRunner, 'run'> {
         if (error instanceof RangeError || this.next(report.provider) === undefined) throw error
         this.passedOver.push({ provider: report.provider, reason: `a pass failed: ${reasonOf(error)}` })
         this.current = undefined
-        await session.release().catch(() => {})
+        await releaseSessions(sessions).catch(() => {})
       }
     }
   }
 
   async release(): Promise<void> {
-    await this.current?.session.release()
+    if (this.current) await releaseSessions(this.current.sessions)
   }
 
   private async reopened(): Promise<Current> {

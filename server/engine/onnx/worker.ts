@@ -7,7 +7,7 @@ import { parentPort, workerData } from 'node:worker_threads'
 import { messageOf } from '../../base/errors.ts'
 import { EncodeTask } from './encodeTask.ts'
 import { EncodingStore } from './encodings.ts'
-import { openSession } from './openSession.ts'
+import { openSessions } from './openSessions.ts'
 import type { EngineOptions, FromWorker, ToWorker } from './protocol.ts'
 import { ProviderChain } from './providerChain.ts'
 import { StepTask } from './stepTask.ts'
@@ -91,7 +91,7 @@ class Worker {
   }
 }
 
-const chain = new ProviderChain(options, { openSession, onMoved: (report) => say({ kind: 'moved', report }) })
+const chain = new ProviderChain(options, { openSessions, onMoved: (report) => say({ kind: 'moved', report }) })
 chain.open().then(
   (report) => {
     const worker = new Worker(chain)
