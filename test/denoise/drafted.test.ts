@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Clamp, noClamp } from '../../server/denoise/commitRules.ts'
+import { type Clamp, noClamp, type Recall } from '../../server/denoise/commitRules.ts'
 import { type DenoiseRequest, Denoiser } from '../../server/denoise/denoiser.ts'
 import type { TokenIds } from '../../server/engine/engine.ts'
 import { byteEngine, byteIds, mixed, type Question, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
@@ -51,9 +51,19 @@ interface Case {
   readonly maxTokens?: number
   readonly clamp?: Clamp
   readonly keeps?: boolean
+  readonly recall?: Recall
 }
 
-async function run({ script, texts, keeps = true, clamp = noClamp, slots = 40, maxTokens = 30, ...mode }: Case) {
+async function run({
+  script,
+  texts,
+  recall,
+  keeps = true,
+  clamp = noClamp,
+  slots = 40,
+  maxTokens = 30,
+  ...mode
+}: Case) {
   const { drafts = 2, open = 3, threshold = 0 } = mode
   const engine = new ScriptedEngine(script, byteEngine)
   const ids = texts.map((text, i) => (i === 0 ? [byteIds.documentStart, ...text] : text))
@@ -64,7 +74,13 @@ async function run({ script, texts, keeps = true, clamp = noClamp, slots = 40, m
   }
   const before = engine.liveCount
   const encodedBefore = engine.encodedRows
-  const hole = { length: { kind: 'drafted', slots, drafts, threshold, open }, maxTokens, floor: 0, clamp } as const
+  const hole = {
+    length: { kind: 'drafted', slots, drafts, threshold, open },
+    maxTokens,
+    floor: 0,
+    clamp,
+    ...(recall ? { recall } : {}),
+  } as const
   const request: DenoiseRequest = {
     texts: ids,
     holes: ids.slice(1).map(() => hole),
@@ -198,5 +214,59 @@ describe('a drafted middle', () => {
     await expect(denoise({ ...base, texts: [[1], [2], []], holes: [drafted, drafted] })).rejects.toThrow(
       /left to right/,
     )
+  })
+})
+
+describe('a second opinion', () => {
+  const end = byteIds.end
+  /** The model says 5, with this probability, wherever it is asked. */
+  const saysFive =
+    (probability: number): Script =>
+    () => [
+      { id: 5, probability },
+      { id: 6, probability: (1 - probability) / 2 },
+    ]
+  const recall = (weight: number) => (leading: TokenIds) =>
+    ([7, 8, 9, 'end'] as const).slice(leading.length).map((id) => ({ id, weight }))
+  const ask = (script: Script, weight: number) =>
+    run({ script, texts: [[1], [2]], maxTokens: 4, recall: recall(weight) })
+
+  test('is taken where model and opinion together are for it, and ends the middle', async () => {
+    const { middles, result } = await ask(saysFive(0.5), 0.6)
+    expect(middles).toEqual([[7, 8, 9]])
+    expect(result.middles[0]!.finish).toBe('ended')
+    // Two tokens are guessed from the start, and each pass adds one.
+    expect(result.steps).toBe(2)
+    for (const p of result.middles[0]!.probabilities) expect(p).toBeCloseTo(0.6, 1)
+  })
+
+  test('is not where the model is surer', async () => {
+    expect((await ask(saysFive(0.9), 0.4)).middles).toEqual([[5, 5, 5, 5]])
+  })
+
+  test('adds to what the model says where both say the same', async () => {
+    const both: Script = () => [{ id: 7, probability: 0.5 }]
+    const { result } = await ask(both, 0.4)
+    expect(result.middles[0]!.probabilities[0]).toBeCloseTo(0.4 + 0.6 * 0.5)
+  })
+
+  test('that must not stand there is not heard', async () => {
+    const script = saysFive(0.3)
+    const barred = await run({
+      script,
+      texts: [[1], [2]],
+      maxTokens: 2,
+      recall: () => [{ id: byteIds.mask, weight: 0.9 }],
+    })
+    expect(barred.middles).toEqual([[5, 5]])
+    const clamp = clampTo([4])
+    const clamped = await run({
+      script,
+      texts: [[1], [2]],
+      maxTokens: 1,
+      clamp,
+      recall: () => [{ id: end, weight: 0.9 }],
+    })
+    expect(clamped.middles[0]).not.toContain(end)
   })
 })

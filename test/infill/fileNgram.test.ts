@@ -1,0 +1,78 @@
+import { describe, expect, test } from 'vitest'
+import { believed, type FileNgramParts, fileNgram } from '../../server/infill/fileNgram.ts'
+import { parseMarked } from '../markup.ts'
+
+/** Tokens are words with the space before them, or single characters; ids are what they spell, numbered as they come. */
+const words: string[] = []
+const encode = (text: string) =>
+  (text.match(/ ?[A-Za-z_]+|[\s\S]/g) ?? []).map((word) => {
+    if (!words.includes(word)) words.push(word)
+    return words.indexOf(word)
+  })
+const decode = (ids: readonly number[]) => ids.map((id) => words[id]).join('')
+
+/** What is recalled behind `leading`, spelled; `$` is the end. */
+function recalled(marked: string, leading = '', parts: Partial<FileNgramParts> = {}) {
+  const { text, cursor } = parseMarked(marked)
+  const held = parts.held ?? ''
+  const before = text.slice(0, cursor! - held.length)
+  const recall = fileNgram(before, text.slice(cursor!), { held, encode, decode, endsAtLineBreak: true, ...parts })
+  return recall(encode(leading)).map(({ id }) => (id === 'end' ? '$' : words[id]!))
+}
+
+describe('what a file says should come next', () => {
+  test('is what followed the longest match, to the end of its line', () => {
+    expect(recalled('total += item.price * rate\ncount += item.price║')).toEqual([' ', '*', ' rate', '$'])
+  })
+
+  test('stands right of the gap as well as left of it', () => {
+    expect(recalled('self.par║\nself.parts.clear()\n')).toEqual(['ts', '.', 'clear', '(', ')', '$'])
+  })
+
+  test('goes on behind what is committed, whatever that is', () => {
+    expect(recalled('a = left_side + 1\nright_side + 2\nb = ║', 'right_side')).toEqual([' ', '+', ' ', '2', '$'])
+  })
+
+  test('begins with what is held back', () => {
+    expect(recalled('return values + 1\nx\n  return ║', '', { held: ' ' })).toEqual([
+      ' values',
+      ' ',
+      '+',
+      ' ',
+      '1',
+      '$',
+    ])
+  })
+
+  test('of several places is what most of them say; where they do not agree, nothing is believed', () => {
+    const text = '1 open_file(a)\n2 open_file(b)\n3 open_file(b)\n4 open_file(║'
+    expect(recalled(text)).toEqual([])
+    expect(recalled(text, '', { weightOf: ({ agreeing }) => agreeing }).join('')).toBe('b)$')
+  })
+
+  test('does not end with a line break where a block is wanted', () => {
+    const text = 'for item in items:\n  use(item)\n\nfor item in║'
+    expect(recalled(text).join('')).toBe(' items:$')
+    expect(recalled(text, '', { endsAtLineBreak: false }).join('')).toMatch(/^ items:\n {2}use\(item/)
+  })
+
+  test('is nothing in a file that says nothing', () => {
+    expect(recalled('║')).toEqual([])
+    expect(recalled('abcdefg║hijk')).toEqual([])
+  })
+
+  test('does not look at itself: the text before the gap matches itself everywhere', () => {
+    expect(recalled('one two three four║\nfive')).toEqual([])
+  })
+
+  test('takes a hundred thousand characters in a few milliseconds', () => {
+    const text = `${'const value = compute(argument, another)\n'.repeat(2500)}const value = ║`
+    expect(recalled(text).join('')).toMatch(/^compute/)
+  })
+
+  test('is believed more the longer the match', () => {
+    const lengths = [3, 4, 6, 31].map((length) => believed({ length, agreeing: 1 }))
+    expect(lengths).toEqual(lengths.toSorted((a, b) => a - b))
+    expect(lengths[0]).toBe(0)
+  })
+})
