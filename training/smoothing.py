@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from reference import LAYERS, MASK, Model, infill, load_base, tree
+from reference import LAYERS, MASK, Model, infill, load_base, surroundings, tree
 from safetensors.torch import load_file
 
 GROUPS = {"qkv": ("attn_q", "attn_k", "attn_v"), "gate_up": ("ffn_gate", "ffn_up"), "down": ("ffn_down",)}
@@ -55,7 +55,7 @@ def look_ahead(model, prefix, suffix, middle):
     ids = torch.cat((prefix[-1:], torch.tensor([*middle, *[MASK] * 5], dtype=torch.long)))
     sees = torch.ones(len(ids), len(ids)).tril().bool()
     sees[-5:, -5:] = True
-    tree(model, prefix, suffix, ids, torch.arange(len(ids)), sees)
+    tree(model, surroundings(model, prefix, suffix), len(prefix), ids, torch.arange(len(ids)), sees)
 
 
 @torch.no_grad()

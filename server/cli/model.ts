@@ -118,7 +118,20 @@ function quantsOf({ graphs }: Manifest): string {
 
 /** In the order a person asks. */
 function factsOf(manifest: Manifest, dir: string): readonly (readonly [string, string])[] {
-  const { layers, width, heads, kvHeads, headDim, mlp, vocab, canvasSizes, threshold, window, contextBudget } = manifest
+  const {
+    layers,
+    width,
+    heads,
+    kvHeads,
+    headDim,
+    mlp,
+    vocab,
+    canvasSizes,
+    threshold,
+    window,
+    contextBudget,
+    drafting,
+  } = manifest
   const ids = (values: readonly number[]) =>
     values.length > 8 ? `${values.slice(0, 8).join(', ')} and ${values.length - 8} more` : values.join(', ') || 'none'
   return [
@@ -141,6 +154,14 @@ function factsOf(manifest: Manifest, dir: string): readonly (readonly [string, s
     ['length mode', manifest.lengthMode],
     ['canvas sizes', canvasSizes.join(', ')],
     ['schedule', `threshold ${threshold}, window ${window}`],
+    ...(drafting
+      ? [
+          [
+            'drafting',
+            `${drafting.slots} slots, ${drafting.open} look ahead; what follows ${drafting.distance} on`,
+          ] as const,
+        ]
+      : []),
     ['positions', String(manifest.maxPositions)],
     ['context', `${contextBudget.prefixTokens} tokens before the gap, ${contextBudget.suffixTokens} after`],
     ['languages', manifest.languages.join(', ') || 'not said'],

@@ -32,7 +32,7 @@ from safetensors.torch import load_file
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "training"))
-from reference import MASK, PAD, VOCAB, Model, infill, infill_at_once, load_base, tree  # noqa: E402
+from reference import MASK, PAD, VOCAB, Model, infill, infill_at_once, load_base, surroundings, tree  # noqa: E402
 
 START_ID, PAD_ID, MASK_ID = 0, VOCAB, VOCAB + 1
 TOP, DIGITS = 8, 6
@@ -123,7 +123,7 @@ def answer_tree(model, prefix, suffix, middle_ids):
     for row, spans in enumerate(sees):
         for first, count in spans:
             seen[row, first : first + count] = True
-    rows = tree(model, prefix, suffix, torch.tensor(ids), torch.tensor(offsets), seen)
+    rows = tree(model, surroundings(model, prefix, suffix), len(prefix), torch.tensor(ids), torch.tensor(offsets), seen)
     return {"ids": [MASK_ID if i == MASK else i for i in ids], "offsets": offsets, "sees": sees, "rows": described(model, rows)}
 
 
