@@ -46,7 +46,7 @@ export class DraftedFilling implements Filling {
     this.canvas = new Canvas(mode.slots, maskId)
     this.mode = mode
     this.rules = { ...rules, ends: 'last' }
-    this.draft = this.standing(this.recalledAhead() ?? [])
+    this.draft = this.recalled() ?? this.standing([])
   }
 
   /** Slots in the order of what is predicted: those the committed run and the guesses say, then those of the branches. */
@@ -75,7 +75,7 @@ export class DraftedFilling implements Filling {
         row === said && draft.behind > 0
           ? { first: said + 1 + draft.beside, count: draft.behind }
           : { first: said + 1 + row, count: draft.beside - row }
-      this.draft = this.standing(this.recalledAhead() ?? this.guessAhead(prediction!, branch.first, branch.count))
+      this.draft = this.recalled() ?? this.standing(this.guessAhead(prediction!, branch.first, branch.count))
       return 'open'
     }
     throw new Error('a pass commits something or ends')
@@ -85,8 +85,11 @@ export class DraftedFilling implements Filling {
     return mixedGuess(prediction, row, this.rules, leading, this.rules.recall?.(leading)[0])
   }
 
-  /** What the second opinion expects, where it is surer than open rows are: about one in three of their guesses is right. */
-  private recalledAhead(): TokenIds | undefined {
+  /**
+   * What the second opinion expects, where it is surer than open rows are: about one in three of their guesses is right. Then
+   * open rows do not pay: the opinion will have another one after the next pass, for nothing.
+   */
+  private recalled(): Draft | undefined {
     const leading = this.canvas.leadingRun()
     const recalled = this.rules.recall?.(leading) ?? []
     const most = Math.min(this.mode.drafts, this.canvas.slots.length - leading.length - 1)
@@ -95,7 +98,7 @@ export class DraftedFilling implements Filling {
       if (id === 'end' || weight < surerThanOpen || this.rules.forbiddenIds.has(id)) break
       ids.push(id)
     }
-    return ids.length > 0 ? ids : undefined
+    return ids.length > 0 ? { ids, beside: 0, behind: 0 } : undefined
   }
 
   private guessAhead(prediction: Prediction, first: number, count: number): TokenIds {

@@ -42,7 +42,11 @@ const searchedLengths = [1, 2, 3, 4, 6, 8, 12, 16, 24, 32]
 /** Of a canvas that is verified: 0.89 passes a token; 0.93 with guesses of at least 0.6, 0.89 with seven ahead. */
 const guessedAhead = { ahead: 3, threshold: 0.3 }
 
-const draftedAhead = { drafts: 2, threshold: 0.2, open: 3 }
+/**
+ * Milliseconds a token with the default model (75 gaps, 2.5 tokens a pass): 7.2 with no open rows, 7.3 with one at 0.4, 7.9 with three; 17
+ * without any guesses. What the file says is right twice as often as open rows are.
+ */
+const draftedAhead = { drafts: 5, threshold: 0.4, open: 1 }
 
 /** Where canvases write from the left and look ahead; where the base has a say, they do not. */
 export function draftingOf({ drafting, verify, baseShare }: SessionModel): Drafting | undefined {
