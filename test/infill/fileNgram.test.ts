@@ -30,7 +30,13 @@ describe('what a file says should come next', () => {
   })
 
   test('goes on behind what is committed, whatever that is', () => {
-    expect(recalled('a = left_side + 1\nright_side + 2\nb = ║', 'right_side')).toEqual([' ', '+', ' ', '2', '$'])
+    expect(recalled('a = left_side + 1\nsum = right_side + 2\nsum = ║', 'right_side')).toEqual([
+      ' ',
+      '+',
+      ' ',
+      '2',
+      '$',
+    ])
   })
 
   test('begins with what is held back', () => {
@@ -56,6 +62,12 @@ describe('what a file says should come next', () => {
     expect(recalled(text, '', { endsAtLineBreak: false }).join('')).toMatch(/^ items:\n {2}use\(item/)
   })
 
+  test('needs something in the line itself: what followed the line before elsewhere tells little', () => {
+    expect(recalled('one_line()\ntwo_lines()\n\none_line()\n║')).toEqual([])
+    expect(recalled('one_line()\ntwo_lines()\n\none_line()\n║', 'two')).toEqual([])
+    expect(recalled('one_line()\ntwo_lines()\n\none_line()\ntwo║').join('')).toBe('_lines()$')
+  })
+
   test('is nothing in a file that says nothing', () => {
     expect(recalled('║')).toEqual([])
     expect(recalled('abcdefg║hijk')).toEqual([])
@@ -71,7 +83,7 @@ describe('what a file says should come next', () => {
   })
 
   test('is believed more the longer the match', () => {
-    const lengths = [3, 4, 6, 31].map((length) => believed({ length, agreeing: 1 }))
+    const lengths = [3, 4, 6, 31].map((length) => believed({ length, telling: 3, agreeing: 1 }))
     expect(lengths).toEqual(lengths.toSorted((a, b) => a - b))
     expect(lengths[0]).toBe(0)
   })

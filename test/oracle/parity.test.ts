@@ -136,23 +136,38 @@ describe('float32 graph', () => {
   })
 })
 
-test('the shipped graph agrees with float32 in at least 97 % of top-1 rows', async () => {
+test('the shipped graph agrees with float32 in at least 94 % of top-1 rows, and 99 % of those that are sure', async () => {
   const engine = await open(await resolveModel())
-  const all = (await allRows(engine)).flatMap(({ rows, prediction }) =>
-    rows.map((row, i) => prediction.topIds[i]![0] === row.top[0]),
+  const found = (await allRows(engine)).flatMap(({ rows, prediction, committed }) =>
+    rows.map((row, i) => ({
+      same: prediction.topIds[i]![0] === row.top[0],
+      sure: row.logprobs[0]! > Math.log(0.5),
+      committed: i < committed,
+    })),
   )
   await engine.close()
-  const same = all.filter(Boolean).length
-  process.stderr.write(`shipped graph: same top-1 in ${same} of ${all.length} rows\n`)
-  expect(same / all.length).toBeGreaterThanOrEqual(0.97)
+  const share = (of: typeof found) => `${of.filter(({ same }) => same).length} of ${of.length}`
+  const sure = found.filter(({ sure }) => sure)
+  const committed = found.filter(({ committed }) => committed)
+  process.stderr.write(
+    `shipped graph: same top-1 in ${share(found)} rows, in ${share(committed)} of committed tokens, in ${share(sure)} where float32 is above 0.5\n`,
+  )
+  expect(sure.filter(({ same }) => same).length / sure.length).toBeGreaterThanOrEqual(0.99)
+  expect(found.filter(({ same }) => same).length / found.length).toBeGreaterThanOrEqual(0.94)
 })
 
 /** What the engine says of each case: rows that all see each other, and the tree of committed, guessed and open rows. */
 async function allRows(engine: OnnxEngine) {
   const found = []
   for (const one of oracle.cases) {
-    found.push({ name: one.name, rows: one.rows, prediction: await predictCase(engine, oracle, one) })
-    found.push({ name: `${one.name}, tree`, rows: one.tree.rows, prediction: await predictTree(engine, oracle, one) })
+    found.push({ name: one.name, committed: 0, rows: one.rows, prediction: await predictCase(engine, oracle, one) })
+    const committed = one.tree.ids.length - 6 // the others are open
+    found.push({
+      name: `${one.name}, tree`,
+      committed,
+      rows: one.tree.rows,
+      prediction: await predictTree(engine, oracle, one),
+    })
   }
   return found
 }
