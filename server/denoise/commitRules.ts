@@ -1,4 +1,5 @@
 /** What may stand in a slot, and what the model's best is that may. */
+import type { Recall, Recalled } from '../base/recall.ts'
 import type { Prediction, TokenIds } from '../engine/engine.ts'
 
 export interface CommitRules {
@@ -15,15 +16,6 @@ export interface CommitRules {
   /** A second opinion on what comes next; heard by the length mode `drafted`. */
   readonly recall?: Recall
 }
-
-/** A token, or the end, that something besides the model expects, and the share of the probability it has in saying so. */
-export interface Recalled {
-  readonly id: number | 'end'
-  readonly weight: number
-}
-
-/** What is expected behind the leading run: the next tokens, from the left. */
-export type Recall = (leading: TokenIds) => readonly Recalled[]
 
 export interface Clamp {
   /** Whether the leading run spells all that is known. */

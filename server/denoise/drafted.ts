@@ -4,8 +4,9 @@
  * the committed rows write; open rows guess ahead, and a guess that was right saves a pass. So a middle does not depend on
  * how many guesses there were.
  *
- * A pass holds, behind what is committed, the guesses (`drafts`), and open rows in two branches: behind the guesses, for
- * when all were right, and beside them, for when one was not. Either way the next pass has guesses.
+ * A pass holds, behind what is committed, the guesses (`drafts`). Where a second opinion (`recall`) has some, they are its, and
+ * there is nothing else. Otherwise open rows stand in two branches: behind the guesses, for when all were right, and beside
+ * them, for when one was not.
  *
  * Sources: speculative decoding (arXiv 2211.17192) at temperature 0; drafts for either outcome in the same pass as in TiDAR
  * (arXiv 2511.08923); committed rows causal as in Eso-LM (arXiv 2506.01928).

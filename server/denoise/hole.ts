@@ -1,7 +1,8 @@
 /** One hole on its way from open slots to a finished middle: its canvases, one after the other. */
+import type { Recall } from '../base/recall.ts'
 import type { Prediction, TokenIds } from '../engine/engine.ts'
 import { Canvas } from './canvas.ts'
-import { type Clamp, clampAfter, type Recall, recallAfter } from './commitRules.ts'
+import { type Clamp, clampAfter, recallAfter } from './commitRules.ts'
 import type { Asked, Filling, FillingRules } from './filling.ts'
 import type { Ahead } from './holeOrder.ts'
 import { type Length, openFilling } from './length.ts'

@@ -5,16 +5,8 @@
  * Pure. Source: the longest-match n-gram of infini-gram (arXiv 2401.17377), over characters, as a cache language model
  * (arXiv 1612.04426): how much it is believed follows from how long the match is.
  */
+import type { Recall, Recalled } from '../base/recall.ts'
 import type { Encode } from './tokenizeIncrementally.ts'
-
-/** A token, or the end of the middle, and the share of the probability that this opinion has. */
-export interface Recalled {
-  readonly id: number | 'end'
-  readonly weight: number
-}
-
-/** What is recalled behind the first tokens of a middle: the next tokens, from the left; none where nothing matches. */
-export type Recall = (leading: readonly number[]) => readonly Recalled[]
 
 export interface FileNgramParts {
   readonly held: string // what the middle begins with; it stands between `before` and the gap
@@ -42,7 +34,7 @@ const longestCopy = 48
 export function fileNgram(before: string, after: string, parts: FileNgramParts): Recall {
   const { held, encode, decode, endsAtLineBreak, weightOf = believed } = parts
   const [left, right] = [before.slice(-sight), after.slice(0, sight)]
-  return (leading) => {
+  const recall = (leading: readonly number[]): readonly Recalled[] => {
     const told = decode(leading)
     const written = held.startsWith(told) ? held : told
     const found = continuation(left, written, right)
@@ -56,6 +48,13 @@ export function fileNgram(before: string, after: string, parts: FileNgramParts):
     // A copy that was cut short may end within a token.
     const whole = stops ? ids : ids.slice(0, -1)
     return [...whole.map((id) => ({ id, weight })), ...(stops ? [{ id: 'end' as const, weight }] : [])]
+  }
+  // Who guesses ahead by it weighs the same place again in the next pass.
+  let last: { readonly key: string; readonly recalled: readonly Recalled[] } | undefined
+  return (leading) => {
+    const key = leading.join()
+    if (last?.key !== key) last = { key, recalled: recall(leading) }
+    return last.recalled
   }
 }
 

@@ -2,6 +2,7 @@
  * Gaps, one or several, from text to finished completions: plan, read the context, denoise, finish. The one place that
  * sees all rooms.
  */
+import type { Recall } from '../base/recall.ts'
 import type { Span, TextEdit } from '../base/spans.ts'
 import type { EncodingCache, Lease } from '../cache/encodingCache.ts'
 import type { CanvasContext } from '../denoise/canvasContext.ts'
@@ -9,7 +10,7 @@ import type { CausalContext } from '../denoise/causalSurroundings.ts'
 import type { Denoised, DenoiseRequest, Denoiser } from '../denoise/denoiser.ts'
 import type { Finish, Progress } from '../denoise/hole.ts'
 import type { HoleOrder } from '../denoise/holeOrder.ts'
-import { fileNgram, type Recall } from '../infill/fileNgram.ts'
+import { fileNgram } from '../infill/fileNgram.ts'
 import type { Finished } from '../infill/finish.ts'
 import { finishHoles } from '../infill/finishHoles.ts'
 import {

@@ -1,25 +1,14 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type Clamp, noClamp, type Recall } from '../../server/denoise/commitRules.ts'
+import type { Recall } from '../../server/base/recall.ts'
+import { type Clamp, noClamp } from '../../server/denoise/commitRules.ts'
 import { type DenoiseRequest, Denoiser } from '../../server/denoise/denoiser.ts'
 import type { TokenIds } from '../../server/engine/engine.ts'
 import { byteEngine, byteIds, mixed, type Question, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
+import { alphabet, chance, next } from './seededText.ts'
 
 const never = new AbortController().signal
-const alphabet = 12 // ids; the last one is an end
 const distance = 40
-
-/** Hash of some numbers, 0 … 1. */
-function chance(...numbers: readonly number[]): number {
-  let state = 0x9e3779b9
-  for (const number of numbers) state = Math.imul(state ^ (number + 1), 0x85ebca6b) ^ (state >>> 13)
-  return ((Math.imul(state ^ (state >>> 16), 0xc2b2ae35) >>> 0) % 65_521) / 65_521
-}
-
-function next(seed: number, ids: TokenIds): number {
-  const id = Math.floor(alphabet * chance(seed, ids.at(-1) ?? 0, ids.at(-2) ?? 0, ids.length))
-  return id === alphabet - 1 ? byteIds.end : id
-}
 
 /** Committed rows write by `next`; open rows guess what these will write, rightly so often. */
 function guessing(seed: number, right: number): Script {

@@ -6,22 +6,9 @@ import type { TokenIds } from '../../server/engine/engine.ts'
 import { byteEngine, byteIds, mixed, type Question, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
 import { writeGreedily } from './greedyLoop.ts'
 import { fillOne, type OneHole, requestOf } from './oneHole.ts'
+import { alphabet, chance, next } from './seededText.ts'
 
 const never = new AbortController().signal
-const alphabet = 12 // ids; the last one is an end
-
-/** Hash of some numbers, 0 … 1. */
-function chance(...numbers: readonly number[]): number {
-  let state = 0x9e3779b9
-  for (const number of numbers) state = Math.imul(state ^ (number + 1), 0x85ebca6b) ^ (state >>> 13)
-  return ((Math.imul(state ^ (state >>> 16), 0xc2b2ae35) >>> 0) % 65_521) / 65_521
-}
-
-/** What the base writes next, from the two tokens before. */
-function next(seed: number, ids: TokenIds): number {
-  const id = Math.floor(alphabet * chance(seed, ids.at(-1) ?? 0, ids.at(-2) ?? 0, ids.length))
-  return id === alphabet - 1 ? byteIds.end : id
-}
 
 /** Of a base that writes on for a while behind the token 1. */
 const longSeed = 2

@@ -5,7 +5,6 @@
 import { setMaxListeners } from 'node:events'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { Aborted, EngineError } from '../../server/base/errors.ts'
-import { rowsOf } from '../../server/denoise/filling.ts'
 import type { ContextPiece, Encoding, Engine, Prediction, StepJob, TokenIds } from '../../server/engine/engine.ts'
 
 export interface EngineUnderTest {
@@ -94,12 +93,12 @@ export function runEngineSuite({ name, open, roundsActivations = false, skip = {
         ...{ ids: line, positions: range(7, 5), context: [piece], setIds: [5, 7] },
         ...{ sees: line.map((_, i) => [span(0, i + 1)]), asked: range(9, 4) },
       })
-      expectSame(rowsOf(tree, range(0, 4)), alone, 'trunk and first branch')
+      expectSame(pick(tree, range(0, 4)), alone, 'trunk and first branch')
       const keptTrunk = { ...tree.kept[0]!, firstPosition: 7 }
       const open = await one({
         ...{ ids: masks, positions: [10, 11], context: [piece, keptTrunk], setIds: [5, 7], asked: [11, 12] },
       })
-      expectSame(rowsOf(tree, [4, 5]), open, 'second branch, over the kept trunk')
+      expectSame(pick(tree, [4, 5]), open, 'second branch, over the kept trunk')
       engine.release([keptTrunk.id, piece.id])
     })
 

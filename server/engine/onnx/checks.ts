@@ -22,7 +22,7 @@ export function checkedPositions<Positions extends readonly number[]>(
 }
 
 export function checkedSpans({ ids, keep = [] }: StepJob): readonly RowSpan[] {
-  const { bad } = outside(keep, ids.length)
+  const bad = outside(keep, ids.length)
   if (bad !== undefined)
     throw new RangeError(`${bad.count} rows from row ${bad.first} on were to be kept, the job has ${ids.length} rows`)
   return keep
@@ -34,7 +34,7 @@ export function checkedSees({ ids, sees }: StepJob): readonly (readonly RowSpan[
   if (sees.length !== ids.length)
     throw new RangeError(`${sees.length} rows are told whom they see, the job has ${ids.length}`)
   for (const [row, spans] of sees.entries()) {
-    const { bad } = outside(spans, ids.length)
+    const bad = outside(spans, ids.length)
     if (bad)
       throw new RangeError(
         `row ${row} was to see rows ${bad.first} to ${bad.first + bad.count - 1}, the job has ${ids.length}`,
@@ -47,9 +47,9 @@ export function checkedSees({ ids, sees }: StepJob): readonly (readonly RowSpan[
 }
 
 /** @returns a span that is not within `count` rows. */
-function outside(spans: readonly RowSpan[], count: number): { bad: RowSpan | undefined } {
+function outside(spans: readonly RowSpan[], count: number): RowSpan | undefined {
   const isCount = (value: number) => Number.isInteger(value) && value >= 0
-  return { bad: spans.find((span) => !isCount(span.first) || !isCount(span.count) || span.first + span.count > count) }
+  return spans.find((span) => !isCount(span.first) || !isCount(span.count) || span.first + span.count > count)
 }
 
 export function checkedScores({ asked, askedRows, scoreIds }: StepJob, { vocab }: EngineOptions): TokenIds | undefined {
