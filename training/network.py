@@ -14,6 +14,8 @@ import torch.nn.functional as F
 from reference import D, EPS, HEAD_DIM, HEADS, KV_HEADS, LAYERS, LINEARS, MASK, PAD, ROPE_THETA
 
 GROUP = HEADS // KV_HEADS
+# Matrices that read the same rows.
+PARTS = {"qkv": ("attn_q", "attn_k", "attn_v"), "o": ("attn_output",), "up": ("ffn_gate", "ffn_up"), "down": ("ffn_down",)}
 
 
 def rope(positions, dtype):
@@ -31,12 +33,7 @@ def rotate(x, cos, sin):
 
 def joined(weights):
     """The matrices by layer, those that read the same rows side by side: one product instead of three or two."""
-    return [{
-        "qkv": torch.cat([weights[f"blk.{l}.{n}.weight"] for n in ("attn_q", "attn_k", "attn_v")]),
-        "o": weights[f"blk.{l}.attn_output.weight"],
-        "up": torch.cat([weights[f"blk.{l}.{n}.weight"] for n in ("ffn_gate", "ffn_up")]),
-        "down": weights[f"blk.{l}.ffn_down.weight"],
-    } for l in range(LAYERS)]
+    return [{key: torch.cat([weights[f"blk.{l}.{n}.weight"] for n in names]) for key, names in PARTS.items()} for l in range(LAYERS)]
 
 
 class Network(nn.Module):
@@ -63,24 +60,6 @@ class Network(nn.Module):
         self.special = nn.Parameter(torch.stack([e[16], e[0]]).clone())
         self.pad_out = nn.Parameter(e[0].clone())
 
-    def folded(self, l):
-        """The canvas rows' matrices of layer l: the base's plus B·A, with gradient to A and B."""
-        out = {}
-        for key, names in (("qkv", ("attn_q", "attn_k", "attn_v")), ("o", ("attn_output",)),
-                           ("up", ("ffn_gate", "ffn_up")), ("down", ("ffn_down",))):
-            parts = [self.own[f"{l}_{n}"].to(self.dtype) for n in names]
-            out[key] = torch.cat(parts) if len(parts) > 1 else parts[0]
-        return out
-
-    def linear(self, x, l, key, adapted):
-        y = F.linear(x, self.frozen[l][key])
-        if not adapted:
-            return y
-        names = {"qkv": ("attn_q", "attn_k", "attn_v"), "o": ("attn_output",), "up": ("ffn_gate", "ffn_up"),
-                 "down": ("ffn_down",)}[key]
-        low = F.linear(x, torch.cat([self.A[f"{l}_{n}"] for n in names]).to(self.dtype)).split(self.rank, -1)
-        return y + torch.cat([F.linear(a, self.B[f"{l}_{n}"].to(self.dtype)) for a, n in zip(low, names)], -1)
-
     def embed(self, ids):
         x = self.embedding[ids.clamp(min=0)]
         x = torch.where((ids == MASK)[..., None], self.special[0].to(self.dtype), x)
@@ -106,15 +85,16 @@ class Network(nn.Module):
         return F.linear(x, self.frozen[l][key])
 
     def canvas_product(self, x, l, key):
-        if self.rank:
-            return self.linear(x, l, key, True)
-        return F.linear(x, self.folded(l)[key])
+        if not self.rank:
+            return F.linear(x, torch.cat([self.own[f"{l}_{n}"] for n in PARTS[key]]).to(self.dtype))
+        low = F.linear(x, torch.cat([self.A[f"{l}_{n}"] for n in PARTS[key]]).to(self.dtype)).split(self.rank, -1)
+        added = [F.linear(a, self.B[f"{l}_{n}"].to(self.dtype)) for a, n in zip(low, PARTS[key])]
+        return self.base_product(x, l, key) + torch.cat(added, -1)
 
     @torch.no_grad()
     def encode(self, ids, here, there, visible=None):
         """Unadapted encodings of ids [B, T] read at positions `here` [B, T], keys rotated to `there`; per layer (key,
-        value), each [B, KV_HEADS, T, HEAD_DIM]. visible [B, T, T], where given, instead of plain causality. Also the
-        final hidden rows [B, T, D]."""
+        value), each [B, KV_HEADS, T, HEAD_DIM]. visible [B, T, T], where given, instead of plain causality."""
         x, kept = self.embedding[ids], []
         read, stand = rope(here, self.dtype), rope(there, self.dtype)
         for l in range(LAYERS):
@@ -123,7 +103,7 @@ class Network(nn.Module):
             q, k, v = rotate(q, *read), rotate(k, *read).repeat_interleave(GROUP, 1), v.repeat_interleave(GROUP, 1)
             mask = None if visible is None else visible[:, None]
             x = self.rest(x, F.scaled_dot_product_attention(q, k, v, attn_mask=mask, is_causal=mask is None), l, self.base_product)
-        return kept, self.norm(x, "output_norm.weight")
+        return kept
 
     def denoise(self, ids, positions, near, prefix, prefix_bias, own, own_bias, canvas_bias):
         """Final hidden rows [E, Q, D] of canvases ids [E, Q] at positions [E, Q].

@@ -61,23 +61,23 @@ def draw_step(objective, corpus, seed, step, done=0.0):
 
 
 def hidden_rows(net, c, device):
-    """Final rows of a step's canvases [E, Q, D], and of its chunk as the unadapted base reads it [P, D]."""
+    """Final rows of a step's canvases [E, Q, D]."""
     t = lambda x: torch.as_tensor(x, device=device)
     P = len(c.chunk)
     at = torch.arange(P, device=device)[None]
-    prefix, read = net.encode(t(c.chunk)[None], at, at)
+    prefix = net.encode(t(c.chunk)[None], at, at)
     piece, S = t(c.own_piece), c.own_ids.shape[1]
     order = torch.arange(S, device=device)
     visible = (piece[:, :, None] == piece[:, None]) & (order[:, None] >= order[None])
-    own, _ = net.encode(t(c.own_ids), t(c.own_here), t(c.own_there), visible)
+    own = net.encode(t(c.own_ids), t(c.own_here), t(c.own_there), visible)
     never = torch.finfo(torch.float32).min
     bias = lambda seen: torch.zeros(seen.shape, device=device).masked_fill(~seen, never)
     prefix_bias = bias(at < t(c.seen)[:, :, None])
-    return net.denoise(t(c.ids), t(c.positions), t(c.near), prefix, prefix_bias, own, bias(t(c.own_seen)), bias(t(c.canvas))), read[0]
+    return net.denoise(t(c.ids), t(c.positions), t(c.near), prefix, prefix_bias, own, bias(t(c.own_seen)), bias(t(c.canvas)))
 
 
 def losses(net, c, device, open_weight):
-    hidden, _ = hidden_rows(net, c, device)
+    hidden = hidden_rows(net, c, device)
     target, ahead = torch.as_tensor(c.target, device=device), torch.as_tensor(c.ahead, device=device)
     asked = target >= 0
     each = F.cross_entropy(net.logits(hidden[asked]), target[asked], reduction="none")
@@ -91,7 +91,7 @@ def validate(net, steps, device):
     kind; of open rows: share of best tokens that are right, by distance."""
     nats, count, right, seen, ahead = 0.0, 0, {}, {}, np.zeros((8, 2))
     for c in steps:
-        hidden, _ = hidden_rows(net, c, device)
+        hidden = hidden_rows(net, c, device)
         target = torch.as_tensor(c.target, device=device)
         asked = target >= 0
         logits = net.logits(hidden[asked])
