@@ -63,6 +63,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   const warned = new Set<string>()
   const failedClasses = new Set<string>()
   let warnings: readonly string[] = []
+  let readings = 0 // of the configuration
 
   const log: Log = (level, message) => logAt(settings.logLevel)(level, message)
   const session = new LazySession(() => openSession(sessionSettings, log), clock)
@@ -145,6 +146,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
 
   /** What the client answers when asked, else what it pushed. The initialization options stay underneath. */
   async function readConfiguration(pushed: unknown): Promise<void> {
+    const reading = ++readings
     let given = pushed
     if (capabilities.workspace?.configuration) {
       try {
@@ -157,6 +159,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
       // All the client's settings in one object, none of them ours.
       given = undefined
     }
+    if (reading !== readings) return // asked again since: answers may come in any order
     const read = readSettings(given, initial, 'merged')
     settings = read.settings
     warn(read.warnings)

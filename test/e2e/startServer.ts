@@ -62,7 +62,7 @@ export async function startServer(session: Session, options: ClientOptions = {})
   client.onUnhandledNotification((message) => void unread.push(message.method))
   client.onNotification(lsp.ShowMessageNotification.type, (message) => void messages.push(message))
   client.onRequest(lsp.RegistrationRequest.type, () => {})
-  client.onRequest(lsp.ConfigurationRequest.type, () => [options.configuration?.() ?? null])
+  client.onRequest(lsp.ConfigurationRequest.type, async () => [(await options.configuration?.()) ?? null])
   client.listen()
   const initialized = await client.sendRequest(lsp.InitializeRequest.type, {
     processId: null,

@@ -36,6 +36,8 @@ export interface Pending {
   readonly uri?: string
   readonly version?: number
   cancelled: boolean
+  /** Cancelled in the same breath: no work is to be begun for it. */
+  cancelledAtOnce: boolean
 }
 
 export class Ledger {
@@ -73,8 +75,13 @@ export class Ledger {
     this.lastChange.set(uri, this.sent)
   }
 
-  asked(id: string | number, pending: Omit<Pending, 'sentAt' | 'cancelled'>): void {
-    this.pending.set(id, { ...pending, sentAt: this.sent, cancelled: false })
+  asked(id: string | number, pending: Omit<Pending, 'sentAt' | 'cancelled' | 'cancelledAtOnce'>): void {
+    this.pending.set(id, { ...pending, sentAt: this.sent, cancelled: false, cancelledAtOnce: false })
+  }
+
+  mustNotServe(id: string | number): void {
+    const pending = this.pending.get(id)
+    if (pending) pending.cancelledAtOnce = true
   }
 
   /** The session was told of a document. */
@@ -98,7 +105,8 @@ export class Ledger {
       this.breach(`the session is asked at ${offset} of ${JSON.stringify(snapshot.text)}`)
     const name = method === 'inline' ? 'textDocument/inlineCompletion' : 'textDocument/completion'
     const someone = [...this.pending.values()].some(
-      (one) => one.method === name && one.uri === snapshot.uri && one.version === snapshot.version,
+      (one) =>
+        one.method === name && one.uri === snapshot.uri && one.version === snapshot.version && !one.cancelledAtOnce,
     )
     if (!someone) this.breach(`the session is asked for ${method} of ${snapshot.uri}, and nobody did`)
   }

@@ -57,10 +57,15 @@ export function said(seed: number, { text, offset, selected }: Asking): Said {
   let insert = ''
   for (let count = 1 + random.below(6); count > 0; count--) insert += random.pick(pieces)
   const at = selected?.span ?? { start: offset, end: offset }
-  // Of the rest of the line some is replaced now and then; never half a character.
+  // Of the rest of the line some is replaced now and then; never half a character. Mostly it is written again.
   const lineEnd = linesOf(text).find(({ end }) => end >= at.end)?.end ?? at.end
   let end = random.chance(0.3) ? at.end + random.below(lineEnd - at.end + 1) : at.end
   if (splitsSurrogates(text, end)) end++
+  const gone = text.slice(at.end, end)
+  if (random.chance(0.7)) insert += gone
+  // Two foxes share a half with a pen.
+  else if (random.chance(0.5)) insert += gone.replace(/🦊$/u, '🖊')
+  if (random.chance(0.3)) insert += random.pick(pieces)
   const edit = { span: { start: at.start, end }, text: (selected?.text ?? '') + insert }
   return { kind: 'completion', edit, partial: random.chance(0.2) }
 }
