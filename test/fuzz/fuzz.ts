@@ -171,7 +171,7 @@ async function probe(fuzzed: Fuzzed): Promise<void> {
   const both = { completion: true, inline: true, completionBudgetMs: 300 }
   Object.assign(fuzzed, { isProbing: true, configuration: both })
   client.notify('workspace/didChangeConfiguration', { settings: { lacuna: both } })
-  await client.target.rest(12)
+  await client.target.rest(60) // the server reads one message a turn, and our answer takes some
   const documents = [...client.documents.values()].filter(({ lost }) => !lost)
   for (const document of documents) askCompletion(fuzzed, document, { line: 0, character: 0 })
   await client.target.rest(40) // some are never answered before the end
