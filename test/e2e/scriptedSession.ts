@@ -37,6 +37,9 @@ export function scriptedSession(script: Script): ScriptedSession {
         new Promise<Answer>((answer) => answer(script(request))).then(resolve, reject)
       })
     },
+    // Commands are tested over a real session.
+    fill: () => Promise.reject(new Error('this session fills no holes')),
+    scoreTokens: () => Promise.reject(new Error('this session scores no tokens')),
     prepare: (whereabouts) => void prepared.push(whereabouts),
     forget: (uri) => void forgotten.push(uri),
     async close() {
