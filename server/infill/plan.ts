@@ -143,7 +143,7 @@ export function endsInWord({ before, held }: Pick<Plan, 'before' | 'held'>): boo
  *
  * @param textOf the text of one token.
  */
-export function heldBackClamp(held: string, scope: Scope, textOf: (id: number) => string) {
+export function heldBackClamp(held: string, scope: Scope, textOf: (id: number) => string): TokenClamp {
   const rest = (leading: readonly number[]): string =>
     held.slice(leading.reduce((sum, id) => sum + textOf(id).length, 0))
   return {
@@ -153,6 +153,31 @@ export function heldBackClamp(held: string, scope: Scope, textOf: (id: number) =
       const text = textOf(id)
       if (text === '' || wanted.startsWith(text)) return text !== ''
       return text.startsWith(wanted) && !(scope === 'line' && text.includes('\n', wanted.length))
+    },
+  }
+}
+
+interface TokenClamp {
+  isOver(leading: readonly number[]): boolean
+  allows(leading: readonly number[], id: number): boolean
+}
+
+/**
+ * Holds the middle to all but the last of `ids`, and to another token than that one, of those that `mayStand`; within
+ * `clamp` all the while. Without ids the clamp itself.
+ */
+export function otherThanClamp(
+  ids: readonly number[],
+  clamp: TokenClamp,
+  mayStand: (id: number) => boolean,
+): TokenClamp {
+  if (ids.length === 0) return clamp
+  return {
+    isOver: (leading) => leading.length >= ids.length && clamp.isOver(leading),
+    allows(leading, id) {
+      if (leading.length < ids.length - 1) return id === ids[leading.length]
+      if (leading.length === ids.length - 1 && (id === ids.at(-1) || !mayStand(id))) return false
+      return clamp.isOver(leading) || clamp.allows(leading, id)
     },
   }
 }

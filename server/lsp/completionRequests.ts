@@ -25,6 +25,7 @@ import {
 } from 'vscode-languageserver'
 import { Aborted, EngineGoneError, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import type { TextEdit } from '../base/spans.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Answer, InfillRequest, Snapshot } from '../session/session.ts'
 import type { ClientProfile } from './clientProfiles.ts'
@@ -51,6 +52,13 @@ type InlineAsked = TextDocumentPositionParams & {
     readonly triggerKind?: InlineCompletionTriggerKind
     readonly selectedCompletionInfo?: SelectedCompletionInfo | null
   } | null
+}
+
+type Completed = Extract<Answer, { kind: 'completion' }>
+
+/** The best first. */
+function editsOf({ edit, others = [] }: Completed): readonly TextEdit[] {
+  return [edit, ...others]
 }
 
 /** An answer that still fits the document. */
@@ -80,9 +88,13 @@ export class CompletionRequests {
       switch (answer.kind) {
         case 'completion': {
           const { uri } = request.snapshot
-          const item = completionItem(this.documents, uri, request.offset, answer.edit, this.client.profile())
-          if (!item) this.client.log('debug', 'completion: the edit does not fit on the line, or changes nothing')
-          return { isIncomplete: answer.partial, items: item ? [item] : [] }
+          const items = editsOf(answer).flatMap((edit, i) => {
+            const item = completionItem(this.documents, uri, request.offset, edit, this.client.profile(), i)
+            return item ? [item] : []
+          })
+          if (items.length === 0)
+            this.client.log('debug', 'completion: the edit does not fit on the line, or changes nothing')
+          return { isIncomplete: answer.partial, items }
         }
         case 'nothing':
           return { isIncomplete: false, items: [] }
@@ -103,9 +115,13 @@ export class CompletionRequests {
       const { answer, request } = await this.ask('inline', params, invoked, budget, selected, token)
       switch (answer.kind) {
         case 'completion': {
-          const item = inlineItem(this.documents, request.snapshot.uri, request.offset, answer.edit)
-          if (!item) this.client.log('debug', 'inline: the edit does not fit on the line, or changes nothing')
-          return { items: item ? [item] : [] }
+          const items = editsOf(answer).flatMap((edit) => {
+            const item = inlineItem(this.documents, request.snapshot.uri, request.offset, edit)
+            return item ? [item] : []
+          })
+          if (items.length === 0)
+            this.client.log('debug', 'inline: the edit does not fit on the line, or changes nothing')
+          return { items }
         }
         case 'nothing':
           return { items: [] }

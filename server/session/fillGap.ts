@@ -18,6 +18,7 @@ import {
   type HolesPlan,
   heldBackClamp,
   lineBreakOf,
+  otherThanClamp,
   planHoles,
   type Scope,
   toLineFeeds,
@@ -40,16 +41,20 @@ export interface GapRequest {
   readonly maxTokens: number
   readonly languageId?: string
   readonly certainty: Certainty
+  /** The middle begins with all but the last of these tokens, and goes on with another one than that. */
+  readonly otherThan?: readonly number[]
 }
 
 /** Several gaps of one text, filled together. */
-export interface HolesRequest extends Omit<GapRequest, 'offset' | 'scope'> {
+export interface HolesRequest extends Omit<GapRequest, 'offset' | 'scope' | 'otherThan'> {
   /** From the left, with text between any two. */
-  readonly holes: readonly { readonly span: Span; readonly scope: Scope }[]
+  readonly holes: readonly AskedHole[]
   readonly maxTokens: number // of each
   /** Default: that of the model. */
   readonly order?: HoleOrder
 }
+
+export type AskedHole = { readonly span: Span } & Pick<GapRequest, 'scope' | 'otherThan'>
 
 /** How sure the model must be: products of the probabilities its tokens had when they were committed. */
 export interface Certainty {
@@ -108,11 +113,11 @@ export type FilledHoles = Cost & { readonly holes: readonly FilledHole[] }
  */
 export async function fillGap(
   rooms: Rooms,
-  { offset, scope, ...request }: GapRequest,
+  { offset, scope, otherThan, ...request }: GapRequest,
   signal: AbortSignal,
   onProgress: (edit: TextEdit) => void = () => {},
 ): Promise<Filled> {
-  const holes = [{ span: { start: offset, end: offset }, scope }]
+  const holes = [{ span: { start: offset, end: offset }, scope, ...(otherThan ? { otherThan } : {}) }]
   const filled = await fillHoles(rooms, { ...request, holes }, signal, ([edit]) => {
     if (edit) onProgress(edit)
   })
@@ -251,11 +256,13 @@ function denoiseRequest(
   }
   return {
     texts,
-    holes: holes.map(({ scope }, i) => ({
+    holes: holes.map(({ scope, otherThan = [] }, i) => ({
       length: drafting ? draftedLength(drafting) : lengthOf(model, maxTokens),
       maxTokens,
       floor: certainty.giveUp,
-      clamp: heldBackClamp(held[i]!, scope, tokenText),
+      clamp: otherThanClamp(otherThan, heldBackClamp(held[i]!, scope, tokenText), (id) =>
+        mayStand(tokenText(id), scope),
+      ),
       ...(drafting ? { recall: recallOf(i) } : {}),
       ...(scope === 'line' && !allAreLines ? { ownEndIds: new Set(lineEnds) } : {}),
     })),
@@ -272,6 +279,11 @@ function denoiseRequest(
     forbiddenIds: new Set([...model.forbiddenIds, ...(expandId === undefined ? [] : [expandId])]),
     urgent: allAreLines,
   }
+}
+
+/** No end of what is wanted. */
+function mayStand(token: string, scope: Scope): boolean {
+  return token !== '' && !(scope === 'line' && token.includes('\n'))
 }
 
 /** Rests of lines are what a person waits for while typing. */

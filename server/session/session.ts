@@ -28,8 +28,16 @@ export interface InfillRequest {
 }
 
 export type Answer =
-  /** `edit` belongs to the request's snapshot; `partial` when the budget cut it short and more is being made. */
-  | { readonly kind: 'completion'; readonly edit: TextEdit; readonly partial: boolean }
+  /**
+   * `edit` belongs to the request's snapshot, and so do the `others` to choose from, which are looked for when asked by hand;
+   * `partial` when the budget cut it short and more is being made.
+   */
+  | {
+      readonly kind: 'completion'
+      readonly edit: TextEdit
+      readonly others?: readonly TextEdit[]
+      readonly partial: boolean
+    }
   /** Nothing to offer, on purpose; `reason` is for the log. */
   | { readonly kind: 'nothing'; readonly reason: string }
   /** The budget was reached before anything could be shown; the work goes on, ask again. */
