@@ -89,7 +89,7 @@ function tokensOf(text: string, span: Span, model: SessionModel): { ids: number[
         ? model.decode(body.slice(0, i + 1)).replace(/\ufffd+$/, '').length
         : from + words.length
     const blanks = plain.slice(from, to).length - plain.slice(from, to).trimStart().length
-    const place = { start: offsets[from + blanks] ?? end, end: offsets[to] ?? end }
+    const place = { start: offsets[from + blanks] ?? end, end: to > 0 ? offsets[to - 1]! + 1 : start }
     const at = i + ids.length - body.length
     const isIn = span.start <= place.start && place.end <= span.end && plain.slice(from, to).trim() !== ''
     if (isIn && at > 0) asked.push({ at, span: place })
