@@ -29,6 +29,8 @@ test('says what it can', async () => {
       textDocumentSync: { openClose: true, change: 2 },
       completionProvider: { triggerCharacters: ['.', '(', '[', '{', ',', ':', '=', ' '] },
       inlineCompletionProvider: true,
+      codeActionProvider: { codeActionKinds: ['quickfix', 'refactor.rewrite'] },
+      executeCommandProvider: { commands: expect.arrayContaining(['lacuna.fill', 'lacuna.unlikely']) },
     },
     serverInfo: { name: 'lacuna', version: '0.0.0-test' },
   })
