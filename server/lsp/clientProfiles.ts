@@ -19,13 +19,17 @@ export interface ClientProfile {
    * an empty answer takes nothing from anybody (see the table below).
    */
   readonly tellsCursorBy: CursorRequest | undefined
+  /** A cursor is a selection of one character, or none was made: what is selected is more than that. */
+  readonly selectsCursor: boolean
   /** The client's own rest after a keystroke before it asks for the menu, which counts towards our debounce. */
   readonly delayMs: number
 }
 
 export type CursorRequest = 'codeAction' | 'documentHighlight'
 
-type Habits = Partial<Pick<ClientProfile, 'format' | 'indent' | 'keepsAfterCursor' | 'tellsCursorBy' | 'delayMs'>>
+type Habits = Partial<
+  Pick<ClientProfile, 'format' | 'indent' | 'keepsAfterCursor' | 'tellsCursorBy' | 'selectsCursor' | 'delayMs'>
+>
 
 /**
  * Code actions are asked of all servers side by side, and an empty list adds nothing. Highlights are asked of one server
@@ -34,9 +38,9 @@ type Habits = Partial<Pick<ClientProfile, 'format' | 'indent' | 'keepsAfterCurso
  */
 const habitsByName: Readonly<Record<string, Habits>> = {
   neovim: { format: 'snippet', indent: 'relative', keepsAfterCursor: true, delayMs: 25 },
-  helix: { tellsCursorBy: 'codeAction', delayMs: 250 },
-  'kakoune-lsp': { format: 'snippet', indent: 'relative', tellsCursorBy: 'codeAction' },
-  'kak-lsp': { format: 'snippet', indent: 'relative', tellsCursorBy: 'codeAction' },
+  helix: { tellsCursorBy: 'codeAction', selectsCursor: true, delayMs: 250 },
+  'kakoune-lsp': { format: 'snippet', indent: 'relative', tellsCursorBy: 'codeAction', selectsCursor: true },
+  'kak-lsp': { format: 'snippet', indent: 'relative', tellsCursorBy: 'codeAction', selectsCursor: true },
   'sublime text lsp': { indent: 'relative', tellsCursorBy: 'codeAction' },
   emacs: { tellsCursorBy: 'documentHighlight', delayMs: 200 }, // lsp-mode; its ghost text waits longer still
   eglot: { tellsCursorBy: 'documentHighlight' },
@@ -56,6 +60,7 @@ export function clientProfile(name: string | undefined, capabilities: ClientCapa
     asIs: item?.insertTextModeSupport?.valueSet?.includes(1) ?? false,
     markdown: item?.documentationFormat?.includes('markdown') ?? false,
     tellsCursorBy: habits.tellsCursorBy,
+    selectsCursor: habits.selectsCursor ?? false,
     delayMs: habits.delayMs ?? 0,
   }
 }

@@ -1,10 +1,8 @@
 /**
  * Where somebody is in a document: told by what they type, and by requests that editors send of themselves when a cursor
- * rests. Handed to the session, which reads ahead; the requests are answered at once and with nothing, whatever it does.
+ * rests. Handed to the session, which reads ahead; no answer waits for it.
  */
 import type {
-  CodeAction,
-  CodeActionParams,
   DocumentHighlight,
   Position,
   ServerCapabilities,
@@ -15,19 +13,9 @@ import type { Session } from '../session/session.ts'
 import type { CursorRequest } from './clientProfiles.ts'
 import type { Documents } from './documents.ts'
 
-/**
- * What is offered so that the client asks. VS Code leaves out a server that names no kind of action; rewriting is what
- * filling a gap is.
- */
+/** What is offered only so that the client asks. Code actions are offered to all. */
 export function cursorCapabilities(request: CursorRequest | undefined): ServerCapabilities {
-  switch (request) {
-    case 'codeAction':
-      return { codeActionProvider: { codeActionKinds: ['refactor.rewrite'] } }
-    case 'documentHighlight':
-      return { documentHighlightProvider: true }
-    case undefined:
-      return {}
-  }
+  return request === 'documentHighlight' ? { documentHighlightProvider: true } : {}
 }
 
 export class CursorWatch {
@@ -46,10 +34,9 @@ export class CursorWatch {
     return null
   }
 
-  /** Where the range begins: some clients widen it to whole lines, others always have a character selected. */
-  codeActions(params: CodeActionParams): CodeAction[] {
-    this.tell(params?.textDocument?.uri, params?.range?.start, false)
-    return []
+  /** Where the range of a code action begins: some clients widen it to whole lines, others always have a character selected. */
+  rests(uri: string | undefined, position: Position | undefined): void {
+    this.tell(uri, position, false)
   }
 
   /** Of a document that was just changed. Several changes at once are no typing, and nor is a new text. */

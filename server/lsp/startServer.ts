@@ -21,10 +21,13 @@ import { readSettings } from '../config/readSettings.ts'
 import { defaultSettings, isSetting, type Settings } from '../config/settings.ts'
 import type { Session } from '../session/session.ts'
 import { type ClientProfile, clientProfile } from './clientProfiles.ts'
+import { actionClient, codeActionCapabilities, codeActions } from './codeActions.ts'
+import { Commands } from './commands.ts'
 import { CompletionRequests } from './completionRequests.ts'
 import { CursorWatch, cursorCapabilities } from './cursorWatch.ts'
 import { Documents } from './documents.ts'
 import { LazySession } from './lazySession.ts'
+import { editClient } from './workspaceEdit.ts'
 
 /**
  * Opens a session in the background. `settings()` is what is in force at the moment of the call, the debounce already
@@ -77,6 +80,12 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   const cursor = new CursorWatch(documents, () =>
     state === 'ready' && (settings.completion || settings.inline) ? session.current : undefined,
   )
+  const commands = new Commands(connection, documents, session, {
+    edits: () => editClient(capabilities),
+    show,
+    log,
+    immediate: { 'lacuna.printDebugInformation': debugInformation },
+  })
   let closing: Promise<void> | undefined
 
   connection.onInitialize(initialize)
@@ -85,20 +94,29 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   connection.onDidOpenTextDocument(({ textDocument }) => documents.open(textDocument))
   connection.onDidChangeTextDocument(({ textDocument: { uri, version }, contentChanges }) => {
     try {
-      if (documents.change(uri, version, contentChanges)) cursor.changed(uri, contentChanges)
-      else log('warn', 'a document was changed that is not open')
+      if (documents.change(uri, version, contentChanges)) {
+        commands.changed(uri)
+        cursor.changed(uri, contentChanges)
+      } else log('warn', 'a document was changed that is not open')
     } catch (error) {
       log('error', `a change was malformed; its document is ignored until opened again: ${messageOf(error)}`)
     }
   })
   connection.onDidCloseTextDocument(({ textDocument: { uri } }) => {
     documents.close(uri)
+    commands.changed(uri)
     session.current?.forget(uri)
   })
   connection.onCompletion((params, token) => requests.completion(params, token))
   connection.languages.inlineCompletion.on((params, token) => requests.inline(params, token))
   connection.onDocumentHighlight((params) => refusal() ?? cursor.highlights(params))
-  connection.onCodeAction((params) => refusal() ?? cursor.codeActions(params))
+  connection.onCodeAction((params) => {
+    const refused = refusal()
+    if (refused) return refused
+    cursor.rests(params?.textDocument?.uri, params?.range?.start)
+    return codeActions(documents, params, actionClient(capabilities, profile))
+  })
+  connection.onExecuteCommand((params) => refusal() ?? commands.execute(params))
   connection.onShutdown(() => {
     state = 'shutdown'
     // Not awaited: `exit` comes after the reply, and waits for it.
@@ -128,6 +146,8 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
         completionProvider: { triggerCharacters },
         // Literally true: lsp-mode reads `{}` as absent.
         inlineCompletionProvider: true,
+        ...codeActionCapabilities,
+        executeCommandProvider: { commands: commands.names },
         ...cursorCapabilities(profile.tellsCursorBy),
       },
       serverInfo: { name: 'lacuna', version },
@@ -185,6 +205,18 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     show(MessageType.Error, `Lacuna: ${what} failed: ${messageOf(error)}`)
   }
 
+  /** What a report of a fault should say; no text of a document, and no path. */
+  function debugInformation() {
+    const { model: _, ...told } = settings
+    return {
+      version,
+      settings: told,
+      profile,
+      documents: documents.count,
+      sessionIsOpen: session.current !== undefined,
+    }
+  }
+
   function show(type: MessageType, message: string): void {
     connection.sendNotification(ShowMessageNotification.type, { type, message }).catch(sendFailed)
   }
@@ -210,8 +242,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
 
   function close(): Promise<void> {
     state = 'shutdown'
-    closing ??= requests
-      .close()
+    closing ??= Promise.all([requests.close(), commands.close()])
       .then(() => session.close())
       .catch((error: unknown) => log('error', `closing failed: ${stackOf(error as Error)}`))
     return closing

@@ -18,11 +18,16 @@ import {
 import { isBlockPlace } from '../infill/blockPlace.ts'
 import { contextWindow } from '../infill/contextWindow.ts'
 import { windowSize } from '../infill/plan.ts'
+
+import { fillText } from './askedTasks.ts'
+
 import { type Candidates, fillCandidates } from './candidates.ts'
+
 import { askedFor, type Filled, fillGap, type Rooms, unasked } from './fillGap.ts'
 import { isWorthALook } from './gate.ts'
 import { type Ahead, readAhead } from './readAhead.ts'
 import type { Answer, InfillRequest, Session, Whereabouts } from './session.ts'
+import { scoreTokens } from './unlikely.ts'
 
 /** Times in milliseconds, from the arrival of a request. */
 export interface SessionSettings {
@@ -110,6 +115,14 @@ export class LiveSession implements Session {
     // What is known is answered without the model; what was asked for here reads for itself.
     if (this.completions.get(place) || (newest && samePlace(newest.place, place))) return
     this.readAhead(snapshot.uri, virtual, typing ? 'both' : 'prefix')
+  }
+
+  fill(...task: Parameters<Session['fill']>) {
+    return fillText(this.rooms, ...task)
+  }
+
+  scoreTokens(...task: Parameters<Session['scoreTokens']>) {
+    return scoreTokens(this.rooms, ...task)
   }
 
   forget(uri: string): void {

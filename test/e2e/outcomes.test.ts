@@ -133,7 +133,7 @@ test('cancelled by the client, during', async () => {
 })
 
 test('a session that ignores its signal holds up no answer', async () => {
-  const session: Session = { request: () => never, prepare: () => {}, forget: () => {}, close: async () => {} }
+  const session: Session = { ...scriptedSession(() => never), request: () => never, close: async () => {} }
   const server = await startServer(session)
   const opened = await server.open('x = ║')
   const source = new CancellationTokenSource()
