@@ -43,6 +43,17 @@ export const settingsSchema = z.object({
     .describe(
       'Execution providers to try before cpu, the last resort: cuda, coreml, dml, webgpu. See "lacuna doctor". In the user\'s own settings only.',
     ),
+  engine: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "A server of the Open Inference Protocol that computes the passes: https://HOST:PORT (http: on this machine only). Token ids of documents go there. In the user's own settings only.",
+    ),
+  engineElse: z
+    .enum(['nothing', 'local'])
+    .default('nothing')
+    .describe("While that server is gone: no completions, or this machine computes. In the user's own settings only."),
 })
 
 export type Settings = Readonly<z.infer<typeof settingsSchema>>
@@ -61,7 +72,7 @@ export interface ReadSettings {
   readonly warnings: readonly string[]
 }
 
-const userOnly: ReadonlySet<string> = new Set(['model', 'providers'])
+const userOnly: ReadonlySet<string> = new Set(['model', 'providers', 'engine', 'engineElse'])
 /** Under our section, but for the editor's extension. */
 const foreign: ReadonlySet<string> = new Set(['trace', 'enable', 'path', 'command'])
 
