@@ -25,6 +25,7 @@ test('nothing said: the defaults', () => {
     invokedBudgetMs: 5000,
     debounceMs: 0,
     providers: ['cpu'],
+    engineElse: 'nothing',
   })
 })
 

@@ -50,6 +50,8 @@ export function oneLetter(ledger: Ledger): Session {
       ledger.saw(whereabouts.snapshot)
       session.prepare(whereabouts)
     },
+    fill: (request, signal, onProgress) => session.fill(request, signal, onProgress),
+    scoreTokens: (request, signal, onProgress) => session.scoreTokens(request, signal, onProgress),
     forget: (uri) => session.forget(uri),
     close: () => session.close(),
   }
