@@ -96,13 +96,11 @@ const kinds: Readonly<Record<string, Kind>> = {
       const span = spanOf(source, /^[ \t]+\w[^\n]{5,70}[^\n)](\))(?=;?$)/dgm, random)
       if (!span) return undefined
       const text = source.text.slice(0, span.start) + source.text.slice(span.end)
-      const selection = { start: span.start, end: span.start }
-      return {
-        text,
-        selection,
-        truth: ')',
-        message: source.languageId === 'python' ? "'(' was never closed" : "')' expected.",
-      }
+      // Where checkers point: at what was opened, or at where it should be closed.
+      const isPython = source.languageId === 'python'
+      const start = isPython ? text.lastIndexOf('(', span.start) : span.start
+      const selection = { start, end: isPython ? start + 1 : start }
+      return { text, selection, truth: ')', message: isPython ? '"(" was not closed' : "')' expected." }
     },
   },
   'change as a comment says': { action: 'change', draw: commented },

@@ -16,6 +16,7 @@ export default defineConfig({
     benchPeer: 'test/bench/peer.ts',
     benchSamplers: 'test/bench/samplers.ts',
     benchActions: 'test/bench/actions.ts',
+    benchFilters: 'test/bench/filters/filters.ts',
   },
   platform: 'node',
   external: ['onnxruntime-node'],

@@ -161,7 +161,7 @@ describe('whole documents, byte for byte', () => {
       ['größe', undefined],
       'def f(größe):\n    """x"""\n    return größe  # 🦊 x\n',
     ],
-    ['lacuna.fix', 'javascript', '/* 🦊 */ ║nmae()\r\n', 'no nmae', ['/* 🦊 */ name()'], '/* 🦊 */ name()\r\n'],
+    ['lacuna.fix', 'javascript', '/* 🦊 */ ║nmae()\r\n', 'no nmae', ['name()'], '/* 🦊 */ name()\r\n'],
   ])('%s', async (command, language, marked, message, texts, wanted) => {
     const { server, opened, run } = await start(marked, fills(...texts), {}, language)
     await run(command, message === '' ? {} : { message })

@@ -234,8 +234,8 @@ describe('fix', () => {
     )
     expect(carriedOut('fix', marked, ['name'], options)).toBe('  return name + 1\n')
   })
-  test('a place is its line, several lines are a block', () => {
-    expect(read('fix', '\tf(a«»\r\n\tb\r\n', { message: 'expected )' })).toBe('\t# expected )\r\n\t├┤\r\n\tb\r\n')
+  test('a place is the line from there on, several lines are a block', () => {
+    expect(read('fix', '\tf(a«»\r\n\tb\r\n', { message: 'expected )' })).toBe('\t# expected )\r\n\tf(a├┤\r\n\tb\r\n')
     expect(prepare('fix', 'a(«\n  b\n»c)\n').prepared.changes[0]!.fill).toEqual({ kind: 'hole', scope: 'block' })
     expect(() => read('fix', `«${'\n'.repeat(20)}»`)).toThrow('too many lines')
   })

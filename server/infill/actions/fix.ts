@@ -38,11 +38,16 @@ export const fix: Action = {
   },
 }
 
-/** The word a diagnostic points at; where it points at none, or at more than one line, all of its lines. */
+/**
+ * The word a diagnostic points at; where it points at none, the line from there on, so that what is left of it stays; of
+ * more lines than one all.
+ */
 function maskedOf({ text, selection }: Place): Span {
   const word = isEmpty(selection) ? undefined : wordAt(text, selection.start)
   if (word && word.start <= selection.start && selection.end <= word.end) return word
-  return trimmed(text, { start: lineStart(text, selection.start), end: lineEnd(text, selection.end) })
+  const whole = trimmed(text, { start: lineStart(text, selection.start), end: lineEnd(text, selection.end) })
+  const start = linesOf(text, selection) > 1 ? whole.start : Math.max(whole.start, selection.start)
+  return { start: Math.min(start, whole.end), end: whole.end }
 }
 
 function touch(a: Span, b: Span): boolean {
