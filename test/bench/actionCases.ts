@@ -70,7 +70,7 @@ const kinds: Readonly<Record<string, Kind>> = {
     action: 'completeBody',
     draw: (source, random) => bodyOf(source, random, 1, 3),
   },
-  'fix a misspelt name': {
+  'fix a wrong name': {
     action: 'fix',
     draw(source, random) {
       const span = spanOf(source, /[=(,:] ?(?<![.\w$])([A-Za-z_]\w{4,20})(?=[).,[\]])/dg, random)
@@ -90,7 +90,7 @@ const kinds: Readonly<Record<string, Kind>> = {
       }
     },
   },
-  'fix a missing bracket': {
+  'fix a bracket that is missing': {
     action: 'fix',
     draw(source, random) {
       const span = spanOf(source, /^[ \t]+\w[^\n]{5,70}[^\n)](\))(?=;?$)/dgm, random)

@@ -184,9 +184,7 @@ else {
         .map((line) => JSON.parse(line) as Result)
     : []
   const drawn = positionals[0] ? drawActions(positionals[0], Number(values.count), Number(values.seed)) : []
-  const slips = drawn
-    .filter(({ kind }) => kind === 'fix a misspelt name')
-    .map((one) => ({ ...one, kind: unlikelyKind }))
+  const slips = drawn.filter(({ kind }) => kind === 'fix a wrong name').map((one) => ({ ...one, kind: unlikelyKind }))
   const known = new Set(results.map(({ key }) => key))
   const cases = [...drawn, ...slips].filter((one) => !values.kind || one.kind.includes(values.kind))
   // One of each kind and language in turn, so that what was measured so far is a fair part of all.

@@ -232,7 +232,10 @@ describe('fix', () => {
     expect(read('fix', marked, options)).toBe(
       "  // Cannot find name 'nmae'.\n  // Did you mean 'name'?\n  return ├┤ + 1\n",
     )
-    expect(carriedOut('fix', marked, ['name'], options)).toBe('  return name + 1\n')
+    expect(carriedOut('fix', marked, ['name, other'], options), 'a name for a name').toBe('  return name + 1\n')
+    expect(() => carriedOut('fix', marked, ['nmae'], options), 'another one').toThrow(NotHere)
+    const wrongType = { ...options, message: 'A string is wanted here.' }
+    expect(carriedOut('fix', marked, ["String(name) + ''"], wrongType)).toBe("  return String(name) + '' + 1\n")
   })
   test('a place is the line from there on, several lines are a block', () => {
     expect(read('fix', '\tf(a«»\r\n\tb\r\n', { message: 'expected )' })).toBe('\t# expected )\r\n\tf(a├┤\r\n\tb\r\n')
@@ -271,7 +274,7 @@ describe('rename', () => {
     const names = (fills: string[], probabilities: number[]) => carriedOut('rename', marked, fills, { probabilities })
     expect(names(['a', 'b = 2'], [0.2, 0.3])).toBe('def f(b, taken):\n    return b\n')
     expect(names(['a', 'taken'], [0.2, 0.9])).toBe('def f(a, taken):\n    return a\n')
-    expect(() => names(['x', 'return'], [0.9, 0.9])).toThrow('no name that is still free')
+    expect(() => names(['x', 'return'], [0.9, 0.9])).toThrow('no other name that is free')
   })
   test('a name that is a key as well is left to others', () => {
     expect(() => read('rename', 'const a║ = 1\nf({ a, b })\n', { language: 'typescript' })).toThrow('key of an object')
