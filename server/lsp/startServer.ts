@@ -84,6 +84,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     edits: () => editClient(capabilities),
     show,
     log,
+    clock,
     immediate: { 'lacuna.printDebugInformation': debugInformation },
   })
   let closing: Promise<void> | undefined

@@ -233,13 +233,17 @@ describe('the document changes meanwhile', () => {
     await server.end()
   })
 
-  test('on the way to the client: it refuses, and gets it once more for its new version', async () => {
+  test.each([
+    ['on the way to the client', 0],
+    ['before, and told late', 100],
+  ])('%s: it refuses, and gets it once more for its new version', async (_, ms) => {
     let typed = false
     let type = async () => {}
     const answer: NonNullable<Options['answer']> = async () => {
       if (typed) return { applied: true } as never
       typed = true
-      await type()
+      if (ms > 0) setTimeout(() => void type(), ms)
+      else await type()
       return { applied: false } as never
     }
     const { server, opened, run, edits } = await start('a\nx = ║\n', fills('1'), { answer })
