@@ -113,7 +113,7 @@ const kinds: Readonly<Record<string, Kind>> = {
       return rest
     },
   },
-  'document a function': { action: 'document', draw: documented },
+  'document the function': { action: 'document', draw: documented },
   'fill two placeholders together': {
     action: 'fill',
     draw(source, random) {

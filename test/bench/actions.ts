@@ -113,7 +113,7 @@ async function measure(rooms: Awaited<ReturnType<typeof openRooms>>, one: Action
     // A comment that was a wish is not in the document.
     const isExact =
       wish || kind.startsWith('the same') || kind.startsWith('document')
-        ? plain(put).replace(/^(?:\/\*\*|""")\s*|\s*(?:\*\/|""")$/g, '') === truth
+        ? plain(put).replace(/^(?:\/\*\*[\s*]*|""")\s*|\s*(?:\*\/|""")$/g, '') === truth
         : plain(done) === plain(wanted)
     return { ...common, outcome: isExact ? 'exact' : 'other', overlap: overlapOf(put, truth), put, ms }
   } catch (error) {

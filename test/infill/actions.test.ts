@@ -322,7 +322,11 @@ describe('document', () => {
       'class A:\n    def f(self,\n          a):\n        """Says it."""\n        pass\n',
       'python',
     )
-    check('\tfunction f(║a) {\r\n\t}\r\n', '\t/** Says it. */\r\n\tfunction f(a) {\r\n\t}\r\n', 'javascript')
+    check(
+      '\tfunction f(║a) {\r\n\t}\r\n',
+      '\t/**\r\n\t * Says it.\r\n\t */\r\n\tfunction f(a) {\r\n\t}\r\n',
+      'javascript',
+    )
     check('func (t *T) Do(a int) ║int {\n}\n', '// Do Says it.\nfunc (t *T) Do(a int) int {\n}\n', 'go')
     check('  pub fn go(║) {\n  }\n', '  /// Says it.\n  pub fn go() {\n  }\n', 'rust')
     check('function a.b(║)\nend\n', '--- Says it.\nfunction a.b()\nend\n', 'lua')
