@@ -29,6 +29,15 @@ test('says what it can', async () => {
       textDocumentSync: { openClose: true, change: 2 },
       completionProvider: { triggerCharacters: ['.', '(', '[', '{', ',', ':', '=', ' '] },
       inlineCompletionProvider: true,
+      codeActionProvider: expect.anything(), // codeActions.test.ts
+      executeCommandProvider: {
+        commands: expect.arrayContaining([
+          'lacuna.printDebugInformation',
+          'lacuna.setMode',
+          'lacuna.snooze',
+          'lacuna.didAcceptCompletion',
+        ]),
+      },
     },
     serverInfo: { name: 'lacuna', version: '0.0.0-test' },
   })
