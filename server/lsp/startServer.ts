@@ -213,8 +213,8 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
 
   async function initialized(): Promise<void> {
     ignoredBefore = JSON.stringify(ignoredNow())
-    status.start(capabilities)
     session.open().catch((error: unknown) => failed('opening the model', error))
+    status.start(capabilities)
     settingsChanged()
     if (capabilities.workspace?.didChangeConfiguration?.dynamicRegistration) {
       const { type } = DidChangeConfigurationNotification

@@ -3,7 +3,6 @@ import { resolve } from 'node:path'
 import {
   type Connection,
   DidChangeWatchedFilesNotification,
-  DidChangeWorkspaceFoldersNotification,
   type InitializeParams,
   type ServerCapabilities,
 } from 'vscode-languageserver'
@@ -13,18 +12,16 @@ import { pathOf } from '../config/workspaceRules.ts'
 
 export class WorkspaceFolders {
   private readonly connection: Connection
+  private readonly changed: () => void
   private uris = new Set<string>()
   private watches = false
+  private hasSeveral = false
 
   /** @param changed told when folders come and go, and when a watched file is another. */
   constructor(connection: Connection, changed: () => void) {
     this.connection = connection
     connection.onDidChangeWatchedFiles(changed)
-    connection.onNotification(DidChangeWorkspaceFoldersNotification.type, ({ event }) => {
-      for (const { uri } of event.removed) this.uris.delete(uri)
-      for (const { uri } of event.added) this.uris.add(uri)
-      changed()
-    })
+    this.changed = changed
   }
 
   /** Those on a disk. */
@@ -40,12 +37,20 @@ export class WorkspaceFolders {
     const { workspace } = capabilities ?? {}
     this.uris = new Set(workspaceFolders?.map(({ uri }) => uri) ?? (rootUri ? [rootUri] : []))
     this.watches = workspace?.didChangeWatchedFiles?.dynamicRegistration === true
-    if (!workspace?.workspaceFolders) return {}
+    this.hasSeveral = workspace?.workspaceFolders === true
+    if (!this.hasSeveral) return {}
     return { workspace: { workspaceFolders: { supported: true, changeNotifications: true } } }
   }
 
   /** From `initialized` on. Rejects when the client does. */
   async watch(): Promise<void> {
+    if (this.hasSeveral) {
+      this.connection.workspace.onDidChangeWorkspaceFolders(({ added, removed }) => {
+        for (const { uri } of removed) this.uris.delete(uri)
+        for (const { uri } of added) this.uris.add(uri)
+        this.changed()
+      })
+    }
     if (!this.watches) return
     const watchers = [...ignoreFileNames, workspaceFileName].map((name) => ({ globPattern: `**/${name}` }))
     await this.connection.client.register(DidChangeWatchedFilesNotification.type, { watchers })

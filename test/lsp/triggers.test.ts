@@ -88,7 +88,7 @@ test('a private file: by hand alone, and nothing is read ahead', () => {
 test('a disk that does not answer costs the budget and no more, and nothing is made meanwhile', async () => {
   const { instead, triggers, clock } = make({ rules: new Promise(() => {}) })
   const answer = instead()
-  await clock.advance(100)
+  await clock.pass(100)
   expect(await answer).toEqual({ kind: 'pending' })
   let read: boolean | undefined
   void Promise.resolve(triggers.readsAhead(snapshot)).then((may) => void (read = may))
@@ -131,7 +131,7 @@ test('a snooze: nothing unasked, until it is over or ended', async () => {
   expect(instead(menu())).toEqual(silent('snoozed'))
   expect(instead(byHand)).toBeUndefined()
   expect(triggers.readsAhead(snapshot)).toBe(false)
-  await clock.advance(60_000)
+  await clock.pass(60_000)
   expect(instead()).toBeUndefined()
   expect(changes(), 'told once that it is over').toBe(2)
   triggers.snooze(undefined)
