@@ -30,13 +30,15 @@ export const serve: Command = {
 let lost: readonly PassedOver[] = []
 
 const openSession: OpenSession = async (settings, log) => {
-  const { model, providers } = settings()
+  const { model, providers, engine: address, engineElse } = settings()
   const onMoved = ({ provider, passedOver }: OpenReport) => {
     const failed = passedOver.at(-1)!
     lost = passedOver
     log('warn', `${failed.provider} is given up, ${provider} goes on: ${failed.reason}`)
   }
-  const rooms = await openRooms(await resolveModel(model), { cache: true, providers, lost, onMoved })
+  const onChange = (sentence: string) => log('warn', sentence)
+  const engine = address === undefined ? undefined : { address, standIn: engineElse === 'local', onChange }
+  const rooms = await openRooms(await resolveModel(model), { cache: true, providers, lost, onMoved, engine })
   const { provider, loadMs, passedOver } = rooms.report
   for (const { provider: other, reason } of passedOver) log('warn', `${other} passed over: ${reason}`)
   log('info', `${rooms.model.name} on ${provider}, loaded in ${Math.round(loadMs)} ms`)

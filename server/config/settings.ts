@@ -71,6 +71,19 @@ export const settingsSchema = z.object({
     .describe(
       'Execution providers to try before cpu, the last resort: cuda, coreml, dml, webgpu. See "lacuna doctor".',
     ),
+  engine: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(user)
+    .describe(
+      'A server of the Open Inference Protocol that computes the passes: https://HOST:PORT (http: on this machine only). Token ids of documents go there.',
+    ),
+  engineElse: z
+    .enum(['nothing', 'local'])
+    .default('nothing')
+    .meta(user)
+    .describe('While that server is gone: no completions, or this machine computes.'),
   logLevel: z.enum(['error', 'warn', 'info', 'debug']).default('info').describe('How much goes to the log.'),
   logFile: z
     .string()

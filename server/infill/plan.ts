@@ -182,6 +182,16 @@ export function otherThanClamp(
   }
 }
 
+/**
+ * How many of the last ids belong to the line that they end in, less whole runs of `most`: what changes while a line is
+ * typed, but for a jump now and then. A pure function of the ids, and less than their number.
+ */
+export function lineTail(ids: readonly number[], most: number, textOf: (id: number) => string): number {
+  let count = 0
+  while (count < ids.length - 1 && !textOf(ids[ids.length - 1 - count]!).includes('\n')) count++
+  return count % most
+}
+
 export function toLineFeeds(text: string): string {
   return text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text
 }

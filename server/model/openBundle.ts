@@ -70,6 +70,21 @@ export async function openBundle(dir: string, options: OpenBundleOptions = {}): 
   return { dir, manifest, graph, graphPath, int8: { shape, ...smoothing } }
 }
 
+/**
+ * The manifest, and a tokenizer that is as it says: all that is needed of a bundle whose weights are elsewhere.
+ *
+ * @throws {BundleError} as `openBundle`.
+ */
+export async function openTokens(dir: string): Promise<Manifest> {
+  const manifest = await readManifest(dir)
+  for (const path of ['tokenizer.json', 'config.json']) {
+    const file = manifest.files.find((candidate) => candidate.path === path)
+    const problem = file ? await fileProblem(dir, file, 'sha256') : 'lacuna.json does not list it'
+    if (problem) throw new BundleError(`${join(dir, path)}: ${problem}; run "lacuna model verify"`)
+  }
+  return manifest
+}
+
 function neededBy({ file, externalData }: Bundle['graph']): readonly string[] {
   return [file, ...externalData, 'tokenizer.json', 'config.json']
 }

@@ -25,6 +25,7 @@ import {
 } from '../infill/plan.ts'
 import { sureRun } from './gate.ts'
 import {
+  begunOf,
   type Drafting,
   draftedLength,
   draftingOf,
@@ -144,7 +145,7 @@ export async function fillHoles(
   const encodedBefore = rooms.prefixes.encodedRows + rooms.suffixes.encodedRows
   const spans = request.holes.map(({ span }) => span)
   const plan = planHoles(request.text, spans, model)
-  const way = wayOf(model, request.order)
+  const way = wayOf(model, plan, request.order)
   const finished = (middles: readonly (Progress & { finish?: Finish })[]): Finished[] => {
     const written = middles.map((progress, i) => {
       const complete = progress.finish === 'ended'
@@ -198,19 +199,22 @@ interface Way {
   readonly order: HoleOrder
   /** Where committed rows write from the left: what they were taught with. */
   readonly drafting: Drafting | undefined
+  /** Tokens before the first gap that are rows of its canvas. */
+  readonly begun: number
 }
 
 /** Rows that write from the left fill gap after gap; for another order all rows see each other. */
-function wayOf(model: SessionModel, wanted: HoleOrder | undefined): Way {
+function wayOf(model: SessionModel, { texts }: HolesPlan, wanted: HoleOrder | undefined): Way {
   const order = wanted ?? holeOrderOf(model)
-  return { order, drafting: order.kind === 'left-to-right' ? draftingOf(model) : undefined }
+  const drafting = order.kind === 'left-to-right' ? draftingOf(model) : undefined
+  return { order, drafting, begun: drafting ? begunOf(model, texts[0]!) : 0 }
 }
 
 /** Encodings that are exact for as long as the text stays; where there are none, the denoiser reads the text itself. */
 async function readContext(
   { model, prefixes, suffixes }: Rooms,
   { texts }: HolesPlan,
-  { drafting }: Way,
+  { drafting, begun }: Way,
   signal: AbortSignal,
   leases: Lease[],
 ): Promise<CanvasContext> {
@@ -221,12 +225,12 @@ async function readContext(
       const encodings: CausalContext['encodings'][number][] = []
       // The prefix last: it is the longest, and what an abandoned request leaves behind is of use all the same.
       for (const [i, text] of [...texts.entries()].reverse()) {
-        const ids = i === texts.length - 1 ? text : text.slice(0, -1)
+        const ids = i === texts.length - 1 ? text : text.slice(0, text.length - 1 - (i === 0 ? begun : 0))
         const lease = await (i === 0 ? prefixes : suffixes).encode(ids, signal)
         leases.push(lease)
         encodings[i] = lease.id
       }
-      if (drafting) return { kind: 'drafted', encodings, distance: drafting.distance, keeps: true }
+      if (drafting) return { kind: 'drafted', encodings, begun, distance: drafting.distance, keeps: true }
       return { kind: 'causal', encodings }
     }
   }
@@ -236,7 +240,7 @@ function denoiseRequest(
   { pieces, texts, held }: HolesPlan,
   { text, holes, maxTokens: wanted, certainty }: HolesRequest,
   model: SessionModel,
-  { order, drafting }: Way,
+  { order, drafting, begun }: Way,
   context: CanvasContext,
 ): DenoiseRequest {
   const { canvasSlots, maskId, endIds, expandId, lineBreakIds, lengthMode, maxPositions, tokenText } = model
@@ -257,7 +261,7 @@ function denoiseRequest(
   return {
     texts,
     holes: holes.map(({ scope, otherThan = [] }, i) => ({
-      length: drafting ? draftedLength(drafting) : lengthOf(model, maxTokens),
+      length: drafting ? draftedLength(drafting, i === 0 ? begun : 0) : lengthOf(model, maxTokens),
       maxTokens,
       floor: certainty.giveUp,
       clamp: otherThanClamp(otherThan, heldBackClamp(held[i]!, scope, tokenText), (id) =>

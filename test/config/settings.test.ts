@@ -25,6 +25,7 @@ test('nothing said: the defaults', () => {
     invokedBudgetMs: 5000,
     debounceMs: 0,
     providers: ['cpu'],
+    engineElse: 'nothing',
   })
 })
 
@@ -128,7 +129,7 @@ test('a file of a workspace may restrict and nothing else', () => {
 
 test('whatever leads out of the editor is set by the user alone', () => {
   const names = settingNames.filter((name) => isSetting(name) && whoMaySet(name) === 'user')
-  expect(names).toEqual(['model', 'providers', 'logFile', 'logText'])
+  expect(names).toEqual(['model', 'providers', 'engine', 'engineElse', 'logFile', 'logText'])
 })
 
 test('of several opinions the strictest counts', () => {

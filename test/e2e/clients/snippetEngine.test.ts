@@ -1,0 +1,11 @@
+import { expect, test } from 'vitest'
+import { expandSnippet } from './snippetEngine.ts'
+
+test.for([
+  ['plain', 'plain'],
+  ['\\$1 \\} \\\\ }', '$1 } \\ }'],
+  ['f($1, ${2:b})$0', 'f(, b)'],
+  ['$HOME ${NAME:fall${1:back}} $', 'HOME fallback $'],
+  ['${1|one,two|}!', 'one!'],
+  ['\\n stays', '\\n stays'],
+] as const)('%j becomes %j', ([snippet, text]) => expect(expandSnippet(snippet)).toBe(text))
