@@ -26,6 +26,8 @@ const quietMs = 10_000 // after a failure, before the disk is tried again
 
 export class LogFile {
   readonly path: string
+  /** As it was given. */
+  readonly given: string
   private readonly options: LogFileOptions
   private waiting = ''
   private writing: Promise<void> | undefined
@@ -34,6 +36,7 @@ export class LogFile {
 
   /** @param path a leading `~/` is the home folder. */
   constructor(path: string, options: Partial<LogFileOptions> = {}) {
+    this.given = path
     this.path = resolve(path.startsWith('~/') ? join(homedir(), path.slice(2)) : path)
     this.options = { ...usual, ...options }
   }

@@ -1,5 +1,6 @@
 /** `lacuna --stdio`: the language server. */
 import { systemClock } from '../base/clock.ts'
+import { readUserSettings } from '../config/sources.ts'
 import type { OpenReport, PassedOver } from '../engine/onnx/protocol.ts'
 import { serveStdio } from '../lsp/serveStdio.ts'
 import type { OpenSession } from '../lsp/startServer.ts'
@@ -15,9 +16,14 @@ export const serve: Command = {
   summary: 'Serves an editor over standard input and output (Language Server Protocol 3.18).',
   options: {
     stdio: { type: 'boolean', help: 'the only transport' },
+    log: { type: 'string', value: 'FILE', help: 'write the log there as well (the setting "logFile" does too)' },
     clientProcessId: { type: 'string', value: 'PID', help: 'ignored; the protocol says it too' },
   },
-  run: () => serveStdio({ openSession, version }),
+  run: async (args) =>
+    serveStdio({
+      ...{ openSession, version, logFile: args.text('log') },
+      ...{ userFile: await readUserSettings(), readUserFile: readUserSettings },
+    }),
 }
 
 /** Of the whole process: what failed once is not trusted again, should the engine be replaced. */

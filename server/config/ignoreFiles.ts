@@ -17,6 +17,9 @@ export interface IgnoreVerdict {
   readonly files: readonly string[]
 }
 
+/** By their names; `.git/info/exclude` and the user's own list have others. */
+export const ignoreFileNames = ['.gitignore', '.lacunaignore'] as const
+
 const maxMade = 256
 const maxDepth = 64 // folders above a document that are looked into
 

@@ -9,7 +9,7 @@ import type {
   TextDocumentContentChangeEvent,
   TextDocumentPositionParams,
 } from 'vscode-languageserver'
-import type { Session } from '../session/session.ts'
+import type { Session, Snapshot } from '../session/session.ts'
 import type { CursorRequest } from './clientProfiles.ts'
 import type { Documents } from './documents.ts'
 
@@ -22,10 +22,17 @@ export class CursorWatch {
   private readonly documents: Documents
   /** The session when it is open and completions are wanted. A model that is still being loaded is not waited for. */
   private readonly session: () => Session | undefined
+  /** Whether a document may be read unasked. */
+  private readonly mayRead: (snapshot: Snapshot) => boolean | Promise<boolean>
 
-  constructor(documents: Documents, session: () => Session | undefined) {
+  constructor(
+    documents: Documents,
+    session: () => Session | undefined,
+    mayRead: (snapshot: Snapshot) => boolean | Promise<boolean>,
+  ) {
     this.documents = documents
     this.session = session
+    this.mayRead = mayRead
   }
 
   /** Null and not an empty list, which for some clients is an answer. */
@@ -50,6 +57,12 @@ export class CursorWatch {
     const snapshot = uri === undefined ? undefined : this.documents.snapshot(uri)
     if (!snapshot || !Number.isInteger(position?.line) || !Number.isInteger(position?.character)) return
     const offset = this.documents.offsetAt(snapshot.uri, position!) + furtherUnits
-    this.session()?.prepare({ snapshot, offset: Math.min(offset, snapshot.text.length), typing })
+    const prepare = (may: boolean) => {
+      if (!may || this.documents.snapshot(snapshot.uri) !== snapshot) return
+      this.session()?.prepare({ snapshot, offset: Math.min(offset, snapshot.text.length), typing })
+    }
+    const may = this.mayRead(snapshot)
+    if (may instanceof Promise) void may.then(prepare)
+    else prepare(may)
   }
 }

@@ -30,7 +30,16 @@ test('says what it can', async () => {
       completionProvider: { triggerCharacters: ['.', '(', '[', '{', ',', ':', '=', ' '] },
       inlineCompletionProvider: true,
       codeActionProvider: { codeActionKinds: ['quickfix', 'refactor.rewrite'] },
-      executeCommandProvider: { commands: expect.arrayContaining(['lacuna.fill', 'lacuna.unlikely']) },
+      executeCommandProvider: {
+        commands: expect.arrayContaining([
+          'lacuna.fill',
+          'lacuna.unlikely',
+          'lacuna.printDebugInformation',
+          'lacuna.setMode',
+          'lacuna.snooze',
+          'lacuna.didAcceptCompletion',
+        ]),
+      },
     },
     serverInfo: { name: 'lacuna', version: '0.0.0-test' },
   })
