@@ -147,6 +147,7 @@ describe.skipIf(reason !== '')(`Emacs, eglot's completion${reason && ` (skipped:
 
   test.each(cases)('menu: $name', async (each) => {
     const path = await typed(emacs, each)
+    await emacs.until('the server', ({ managed }) => managed)
     await emacs.terminal.keys('C-M-i')
     await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
     await expectWritten(emacs, path, each.filled)
@@ -190,7 +191,7 @@ describe.skipIf(reason !== '')(`Emacs, beside company's menu${reason && ` (skipp
   beforeAll(async () => {
     const other = [process.execPath, servers.other].map((part) => JSON.stringify(part)).join(' ')
     const company =
-      "(when (require 'company nil t) (setq company-idle-delay 0.6 company-minimum-prefix-length 2) (global-company-mode))"
+      '(when (require \'company nil t) (setq company-idle-delay nil) (global-company-mode) (keymap-global-set "C-c m" #\'company-manual-begin))'
     const init = `(setq lacuna-command ${scripted()})\n${eglot(`'(${other})`)}\n${company}\n(global-lacuna-mode)`
     emacs = await startEmacs(program, init, env)
   })
@@ -200,6 +201,7 @@ describe.skipIf(reason !== '')(`Emacs, beside company's menu${reason && ` (skipp
     if ((await emacs.eval("(featurep 'company)")) !== 't\n') skip('no company')
     const each = caseNamed('end of a line')
     const path = await shown(emacs, each)
+    await emacs.terminal.keys('C-c', 'm')
     await emacs.until('the menu', ({ menu }) => menu)
     await emacs.until('no ghost text', ({ ghost }) => ghost === '')
     await emacs.terminal.keys('C-g')
@@ -214,11 +216,13 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode${reason && ` (skipped: ${reason}
   beforeAll(async () => {
     const lsp = `
 (setq lsp-keymap-prefix "C-c l" lsp-auto-guess-root t lsp-guess-root-without-session t lsp-warn-no-matched-clients nil
-      lsp-enable-snippet nil lsp-headerline-breadcrumb-enable nil lsp-session-file (expand-file-name "session" "~")
+      lsp-enable-snippet nil lsp-lens-enable nil lsp-headerline-breadcrumb-enable nil lsp-session-file (expand-file-name "session" "~")
       lsp-inline-completion-idle-delay 0.3 lsp-enable-suggest-server-download nil lacuna-menu t
       lacuna-settings '(:completionBudgetMs 5000))
+(load "lsp-mode-autoloads" t)
 (when (require 'lsp-mode nil t)
   (require 'lsp-completion)
+  (require 'lsp-inline-completion)
   (setq lsp-client-packages nil)
   (lacuna-lsp-setup)
   (add-hook 'python-mode-hook #'lsp))`
@@ -228,6 +232,7 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode${reason && ` (skipped: ${reason}
 
   test.each(cases)('menu: $name', async (each) => {
     const path = await typed(emacs, each)
+    await emacs.until('the server', ({ managed }) => managed)
     await emacs.terminal.keys('C-M-i')
     await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
     await expectWritten(emacs, path, each.filled)
@@ -248,7 +253,7 @@ describe.skipIf(reason !== '')(`Emacs and the embedded model${reason && ` (skipp
     const server = lispCommand(resolve('dist/main.js'), '--stdio')
     emacs = await startEmacs(
       program,
-      `(setq lacuna-command ${server} lacuna-settings '(:showAbove 0))\n(global-lacuna-mode)`,
+      `(setq lacuna-command ${server} lacuna-settings '(:showAbove 0 :logLevel "debug"))\n(global-lacuna-mode)`,
     )
   })
   afterAll(() => emacs?.close())
