@@ -326,7 +326,7 @@ The server drops a request for the next one by itself."
   "Ask for ghost text at point; with INVOKED for several.
 THEN is called once they are in `lacuna--ghost'.  What takes longer than
 its budget is asked for again, TRIES times."
-  (setq tries (or tries 5))
+  (setq tries (or tries 10))
   (unless (or buffer-read-only (and (not invoked) (lacuna--menu-p)))
     (when-let* ((known (lacuna--connection)))
       (lacuna--cancel)

@@ -147,7 +147,7 @@ function prelude(folder: string): string {
                             :waiting (if lacuna--waiting t :false)
                             :managed (if (or (eglot-managed-p) (bound-and-true-p lsp-managed-mode)) t :false)
                             :menu (if (lacuna--menu-p) t :false)
-                            :messages (concat (test-tail (messages-buffer)) (test-tail " *lacuna stderr*") (test-tail "*EGLOT stderr*")))
+                            :messages (concat (test-tail (messages-buffer)) (test-tail " *lacuna stderr*") (test-tail "*EGLOT stderr*"))))
       'utf-8)
      t)))
 `
