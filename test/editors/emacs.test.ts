@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
 import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
 import { type Emacs, findEmacs, startEmacs } from './emacs.ts'
+import { keepCapture } from './terminal.ts'
 
 const found = findEmacs()
 const reason = 'reason' in found ? found.reason : ''
@@ -57,6 +58,8 @@ describe.skipIf(reason !== '')(`Emacs, ghost text from a server of its own${reas
   test('a word, then a line', async () => {
     const each = caseNamed('end of a line')
     const path = await shown(emacs, each)
+    const screen = await emacs.terminal.until('it on the screen', (text) => text.includes('return width * height'))
+    await keepCapture('emacs', screen)
     await emacs.terminal.keys('M-f')
     await emacs.until('a word', ({ text, ghost }) => text.includes('return width\n') && ghost === ' * height')
     await emacs.terminal.keys('C-e')
@@ -235,7 +238,11 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode${reason && ` (skipped: ${reason}
   test.each(cases)('menu: $name', async (each) => {
     const path = await typed(emacs, each)
     await emacs.until('the server', ({ managed }) => managed)
+    await emacs.eval('(with-current-buffer (test-buffer) (lsp-inline-completion-mode -1))')
     await emacs.terminal.keys('C-M-i')
+    await emacs.until('the menu', ({ menu }) => menu)
+    await emacs.terminal.keys('M-Down')
+    await emacs.terminal.keys('M-Enter')
     await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
     await expectWritten(emacs, path, each.filled)
   })
@@ -264,7 +271,7 @@ describe.skipIf(reason !== '')(`Emacs and the embedded model${reason && ` (skipp
     const text = (await readFile('test/bench/files/stack.py', 'utf8')).replace('return \n', 'return s\n')
     const cursor = text.indexOf('return s\n') + 'return s'.length
     const path = await typed(emacs, { name: '', file: 'stack.py', text, cursor, fill: '', filled: '' })
-    const { ghost } = await emacs.until('ghost text', ({ ghost, waiting }) => ghost !== '' && !waiting, 50_000)
+    const { ghost } = await emacs.until('ghost text', ({ ghost, waiting }) => ghost !== '' && !waiting, 100_000)
     const lines = text.slice(0, cursor).split('\n')
     const copy = join(folder, 'stack.py')
     await writeFile(copy, text)
@@ -273,7 +280,7 @@ describe.skipIf(reason !== '')(`Emacs and the embedded model${reason && ` (skipp
     expect(`${ghost}\n`).toBe(stdout)
     await emacs.terminal.keys('Tab')
     await expectWritten(emacs, path, text.slice(0, cursor) + ghost + text.slice(cursor))
-  })
+  }, 180_000)
 })
 
 function eglot(contact: string): string {
@@ -287,7 +294,7 @@ function eglot(contact: string): string {
 async function typed(emacs: Emacs, { file, text, cursor }: Case): Promise<string> {
   const before = text.slice(0, cursor - 1)
   const point = [...before.replaceAll('\r\n', '\n')].length + 1
-  const path = await emacs.edit(`${Date.now()}-${file}`, before + text.slice(cursor), point)
+  const path = await emacs.edit(`${Date.now() % 100_000}-${file}`, before + text.slice(cursor), point)
   await emacs.until('the buffer', (state) => state.point === point)
   await emacs.terminal.type(text[cursor - 1]!)
   return path

@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
 import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
-import { startTerminal, type Terminal, whyNoTerminal } from './terminal.ts'
+import { keepCapture, startTerminal, type Terminal, whyNoTerminal } from './terminal.ts'
 
 const program = process.env.LACUNA_HELIX ?? 'hx'
 const reason = spawnSync(program, ['--version']).error
@@ -94,7 +94,7 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
     const path = await typed({ name: '', file: 'stack.py', text, cursor, fill, filled: '' }, ['lacuna'], command)
     await take(`se${fill}`)
     await expectWritten(path, text.slice(0, cursor) + fill + text.slice(cursor))
-  })
+  }, 180_000)
 
   /** What the item begins with: the word before the cursor. */
   function wordOf({ text, cursor }: Case): string {
@@ -140,7 +140,7 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
       try {
         return void (await terminal!.until('the menu', (screen) => shown.test(screen), 2500))
       } catch (error) {
-        if (tries === 8) throw error
+        if (tries === 40) throw error
         await terminal!.keys('C-x') // asks by hand; before the server was there nobody was asked
       }
     }
@@ -149,6 +149,7 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
   async function take(label: string): Promise<void> {
     await menu(label)
     await terminal!.keys('Tab')
+    if (label === 'width * height') await keepCapture('helix', await terminal!.screen())
     await sleep(150)
     await terminal!.keys('Enter')
   }
