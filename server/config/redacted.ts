@@ -8,7 +8,7 @@ export function redacted(settings: Settings, home: string): Record<string, unkno
   return Object.fromEntries(
     Object.entries(settings).map(([key, value]) => [
       key,
-      secretKey.test(key) ? '(not shown)' : typeof value === 'string' ? withoutSecrets(value, home) : value,
+      typeof value !== 'string' ? value : secretKey.test(key) ? '(not shown)' : withoutSecrets(value, home),
     ]),
   )
 }
