@@ -100,9 +100,10 @@ first: it is asked for all that rass asks one server for."
 (defvar-local lacuna--sent-tick nil "`buffer-chars-modified-tick' of what our own connection knows.")
 
 (defun lacuna--eglot ()
-  "Eglot's connection in this buffer where it is Lacuna's."
+  "Eglot's connection in this buffer where Lacuna is at its other end.
+Behind rass it is not: that passes ghost text on from nobody."
   (when-let* ((server (and (eglot-managed-p) (eglot-current-server))))
-    (and (equal (plist-get (eglot--server-info server) :name) "lacuna") server)))
+    (and (equal (process-command (jsonrpc--process server)) (lacuna-server-command)) server)))
 
 (defun lacuna--connect ()
   "Start our own server; answers nothing before it is initialized."
@@ -181,6 +182,20 @@ first: it is asked for all that rass asks one server for."
   (when (and lacuna--own (eq lacuna--opened lacuna--own))
     (jsonrpc-notify lacuna--own :textDocument/didClose (list :textDocument (lacuna--identifier))))
   (setq lacuna--opened nil))
+
+(defun lacuna--managed ()
+  "Eglot has come to this buffer, or has gone: with Lacuna one server is enough."
+  (when (and lacuna-mode (lacuna--eglot))
+    (lacuna--forget)
+    (when (and lacuna--own
+               (not (seq-some (lambda (buffer) (buffer-local-value 'lacuna--opened buffer)) (buffer-list))))
+      (lacuna-stop))))
+
+(defun lacuna--warm-up (buffer)
+  "Start our own server for BUFFER where it will be wanted, so that the model is there."
+  (when (buffer-live-p buffer)
+    (with-current-buffer buffer
+      (unless (or lacuna--own (not lacuna-mode) (lacuna--eglot)) (lacuna--connect)))))
 
 (defun lacuna--connection ()
   "A connection that knows this buffer as it is now, and its name there.
@@ -307,9 +322,11 @@ The server drops a request for the next one by itself."
                               (when (and (buffer-live-p buffer) (eq buffer (window-buffer)))
                                 (with-current-buffer buffer (when lacuna-mode (lacuna--ask nil #'lacuna--draw))))))))))
 
-(defun lacuna--ask (invoked then)
+(defun lacuna--ask (invoked then &optional tries)
   "Ask for ghost text at point; with INVOKED for several.
-THEN is called once they are in `lacuna--ghost'."
+THEN is called once they are in `lacuna--ghost'.  What takes longer than
+its budget is asked for again, TRIES times."
+  (setq tries (or tries 10))
   (unless (or buffer-read-only (and (not invoked) (lacuna--menu-p)))
     (when-let* ((known (lacuna--connection)))
       (lacuna--cancel)
@@ -324,10 +341,11 @@ THEN is called once they are in `lacuna--ghost'."
                     (when (eql serial lacuna--serial)
                       (setq lacuna--waiting nil)
                       ;; For another text or place it would be wrong.
-                      (when (and answer lacuna-mode (eql at (point))
+                      (when (and lacuna-mode (eql at (point))
                                  (eql tick (buffer-chars-modified-tick)))
-                        (lacuna--take answer)
-                        (funcall then))))))))
+                        (cond (answer (lacuna--take answer) (funcall then))
+                              ;; Not yet: the model is still being loaded, or needs longer than its budget.
+                              ((> tries 0) (lacuna--ask invoked then (1- tries)))))))))))
         (setq lacuna--waiting t)
         (jsonrpc-async-request
          (car known) :textDocument/inlineCompletion
@@ -444,13 +462,15 @@ With WHOLE take away what it replaces."
         (add-hook 'completion-in-region-mode-hook #'lacuna--menu-changed nil t)
         (dolist (hook '(company-completion-started-hook company-after-completion-hook))
           (add-hook hook #'lacuna--menu-changed nil t))
-        ;; So that the model is there when it is wanted.
-        (unless (or (lacuna--eglot) lacuna--own) (lacuna--connect)))
+        (add-hook 'eglot-managed-mode-hook #'lacuna--managed nil t)
+        ;; By then eglot has come, if it comes.
+        (run-with-timer 2 nil #'lacuna--warm-up (current-buffer)))
     (lacuna--cancel)
     (lacuna-clear)
     (lacuna--forget)
     (remove-hook 'post-command-hook #'lacuna--after-command t)
     (remove-hook 'kill-buffer-hook #'lacuna--forget t)
+    (remove-hook 'eglot-managed-mode-hook #'lacuna--managed t)
     (remove-hook 'completion-in-region-mode-hook #'lacuna--menu-changed t)
     (dolist (hook '(company-completion-started-hook company-after-completion-hook))
       (remove-hook hook #'lacuna--menu-changed t))))

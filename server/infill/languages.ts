@@ -13,7 +13,7 @@ export interface CodeSyntax {
 /** Where the description of a function stands, and what is around it. */
 export interface DocumentationStyle {
   readonly place: 'above' | 'below' // the signature
-  readonly open: string
+  readonly open: string // line breaks are LF, without indentation
   readonly close: string
   /** The text begins with the function's name, as Go wants it. */
   readonly beginsWithName?: true
@@ -71,7 +71,8 @@ export function commentLines(text: string, languageId: string, indent: string, l
   return lines.map((line) => `${indent}${open}${line}${close}`).join(lineBreak)
 }
 
-const jsdoc: DocumentationStyle = { place: 'above', open: '/** ', close: ' */' }
+/** In lines of its own: on one line a model goes on with a tag, `@type` say, and not with words. */
+const jsdoc: DocumentationStyle = { place: 'above', open: '/**\n * ', close: '\n */' }
 const tripleSlash: DocumentationStyle = { place: 'above', open: '/// ', close: '' }
 const documentationStyles: Readonly<Record<string, DocumentationStyle>> = {
   python: { place: 'below', open: '"""', close: '"""' },

@@ -12,6 +12,7 @@ import {
   ResponseError,
   type WorkDoneProgressServerReporter,
 } from 'vscode-languageserver'
+import type { Clock } from '../base/clock.ts'
 import { Aborted, EngineGoneError, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { rebase } from '../base/rebase.ts'
@@ -28,6 +29,7 @@ export interface CommandClient {
   readonly edits: () => EditClient
   readonly show: (type: MessageType, message: string) => void
   readonly log: Log
+  readonly clock: Clock
   /** Commands that are done when they are answered; what they return is the answer. */
   readonly immediate: Readonly<Record<string, (...args: readonly unknown[]) => unknown>>
 }
@@ -41,6 +43,8 @@ interface Target {
 
 /** Does a command's work; `report` is shown beside its title. */
 type Work = (session: Session, target: Target, signal: AbortSignal, report: (message: string) => void) => Promise<void>
+
+const latenessMs = 700 // eglot sends changes after 500
 
 /** What keeps the program's meaning: VS Code saves what such a one touched. */
 const refactorings: ReadonlySet<ActionName> = new Set(['rename', 'introduceParameter'])
@@ -149,7 +153,7 @@ export class Commands {
         ...(wish === undefined ? {} : { wish }),
       }
       const edits = await carryOut(session, request, signal, (units) => report(`${units} characters`))
-      if (!signal.aborted) await this.apply(titleOf(name), refactorings.has(name), snapshot, edits)
+      if (!signal.aborted) await this.apply(titleOf(name), refactorings.has(name), snapshot, edits, signal)
     }
   }
 
@@ -159,6 +163,7 @@ export class Commands {
     isRefactoring: boolean,
     from: Snapshot,
     edits: readonly TextEdit[],
+    signal: AbortSignal,
   ): Promise<void> {
     for (let attempt = 0; ; attempt++) {
       const current = this.documents.snapshot(from.uri)
@@ -172,8 +177,10 @@ export class Commands {
       const params = workspaceEdit(title, isRefactoring, current, ranged, this.client.edits())
       const { applied, failureReason } = await this.connection.sendRequest(ApplyWorkspaceEditRequest.type, params)
       if (applied) return
-      const hasChanged = this.documents.snapshot(from.uri) !== current
-      if (hasChanged && attempt === 0) continue
+      // Some clients hold changes back for half a second, and refuse an edit of what we know.
+      if (attempt === 0 && this.documents.snapshot(from.uri) === current)
+        await this.client.clock.sleep(latenessMs, signal)
+      if (attempt === 0 && this.documents.snapshot(from.uri) !== current) continue
       throw new NotHere(`The editor did not take the edit${failureReason ? `: ${failureReason}` : ''}.`)
     }
   }

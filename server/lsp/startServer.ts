@@ -130,6 +130,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     edits: () => editClient(capabilities),
     show: (type, message) => user.show(type, message),
     log,
+    clock,
     immediate: {
       'lacuna.printDebugInformation': debugInformation,
       'lacuna.setMode': (argument) => understood(() => triggers.setMode(argument)),

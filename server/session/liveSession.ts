@@ -18,11 +18,8 @@ import {
 import { isBlockPlace } from '../infill/blockPlace.ts'
 import { contextWindow } from '../infill/contextWindow.ts'
 import { windowSize } from '../infill/plan.ts'
-
 import { fillText } from './askedTasks.ts'
-
 import { type Candidates, fillCandidates } from './candidates.ts'
-
 import { askedFor, type Filled, fillGap, type Rooms, unasked } from './fillGap.ts'
 import { isWorthALook } from './gate.ts'
 import { type Ahead, readAhead } from './readAhead.ts'

@@ -3,7 +3,7 @@
  */
 import { throwIfAborted } from '../base/errors.ts'
 import type { Span } from '../base/spans.ts'
-import type { Encoding, EncodingId, Prediction, StepJob } from '../engine/engine.ts'
+import { type LookContext, lookAt } from '../denoise/lookAt.ts'
 import { contextWindow } from '../infill/contextWindow.ts'
 import { windowSize } from '../infill/plan.ts'
 import type { Rooms } from './fillGap.ts'
@@ -44,17 +44,19 @@ export async function scoreTokens(
   if (!last) return []
   const prefix =
     model.attention === 'bidirectional' ? undefined : await rooms.prefixes.encode(tokens.ids.slice(0, last.at), signal)
+  const context = contextOf(model, prefix?.id)
   try {
     for (let done = 0; done < wanted.length; done += jobsPerStep) {
       throwIfAborted(signal)
       const batch = wanted.slice(done, done + jobsPerStep)
-      const predictions = await predict(rooms, tokens.ids, batch, prefix?.id, signal)
+      const request = { ids: tokens.ids, at: batch.map(({ at }) => at), maskId: model.maskId, context }
+      const looks = await lookAt(rooms.denoiser, request, signal)
       for (const [i, { at, span: place }] of batch.entries()) {
-        const { topIds, scoreLogProbs } = predictions[i]!
-        const expected = topIds[0]!.find((id) => !model.endIds.includes(id) && !model.forbiddenIds.includes(id))
+        const { probability, topIds } = looks[i]!
+        const expected = topIds.find((id) => !model.endIds.includes(id) && !model.forbiddenIds.includes(id))
         scored.push({
           span: place,
-          probability: Math.exp(scoreLogProbs[0]!),
+          probability,
           expected: expected === undefined || expected === tokens.ids[at] ? '' : model.tokenText(expected).trim(),
         })
       }
@@ -89,7 +91,7 @@ function tokensOf(text: string, span: Span, model: SessionModel): { ids: number[
         ? model.decode(body.slice(0, i + 1)).replace(/\ufffd+$/, '').length
         : from + words.length
     const blanks = plain.slice(from, to).length - plain.slice(from, to).trimStart().length
-    const place = { start: offsets[from + blanks] ?? end, end: offsets[to] ?? end }
+    const place = { start: offsets[from + blanks] ?? end, end: to > 0 ? offsets[to - 1]! + 1 : start }
     const at = i + ids.length - body.length
     const isIn = span.start <= place.start && place.end <= span.end && plain.slice(from, to).trim() !== ''
     if (isIn && at > 0) asked.push({ at, span: place })
@@ -112,39 +114,13 @@ function withoutReturns(text: string, start: number, end: number): { plain: stri
   return { plain, offsets }
 }
 
-async function predict(
-  { model, denoiser }: Rooms,
-  ids: readonly number[],
-  batch: readonly Token[],
-  prefix: EncodingId | undefined,
-  signal: AbortSignal,
-): Promise<Prediction[]> {
-  const common = ({ at }: Token) => ({ asked: [at], setIds: [], scoreIds: [ids[at]!] })
-  if (model.attention === 'bidirectional') {
-    const positions = ids.map((_, i) => i)
-    const jobs = batch.map((token) => {
-      return { ids: ids.with(token.at, model.maskId), positions, context: [], ...common(token) }
-    })
-    return await denoiser.look([], () => jobs, signal)
+function contextOf(model: SessionModel, prefix: number | undefined): LookContext {
+  switch (model.attention) {
+    case 'bidirectional':
+      return { kind: 'whole' }
+    case 'causal-context': {
+      const drafting = draftingOf(model)
+      return { kind: 'causal', prefix, suffixTokens, ...(drafting ? { distance: drafting.distance } : {}) }
+    }
   }
-  const drafting = draftingOf(model)
-  const suffixes = batch.map(({ at }) => ({ ids: ids.slice(at + 1, at + 1 + suffixTokens) }))
-  const pieces = suffixes.filter((suffix) => suffix.ids.length > 0)
-  const jobsOf = (read: readonly Encoding[]) =>
-    batch.map((token, i): StepJob => {
-      const { at } = token
-      const suffix = read[pieces.indexOf(suffixes[i]!)]
-      // Where rows write from the left there is no mask: the row before says the token, what follows stands at a distance.
-      const [before, firstPosition] = [ids[at - 1]!, drafting ? at + drafting.distance : at + 1]
-      return {
-        ids: drafting ? [before] : [before, model.maskId],
-        positions: drafting ? [at - 1] : [at - 1, at],
-        context: [
-          ...(suffix ? [{ id: suffix.id, rows: suffix.rows, firstPosition }] : []),
-          ...(prefix === undefined || at < 2 ? [] : [{ id: prefix, rows: at - 1, firstPosition: 0 }]),
-        ],
-        ...common(token),
-      }
-    })
-  return await denoiser.look(pieces, jobsOf, signal)
 }

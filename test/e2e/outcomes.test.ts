@@ -29,9 +29,11 @@ test('says what it can', async () => {
       textDocumentSync: { openClose: true, change: 2 },
       completionProvider: { triggerCharacters: ['.', '(', '[', '{', ',', ':', '=', ' '] },
       inlineCompletionProvider: true,
-      codeActionProvider: expect.anything(), // codeActions.test.ts
+      codeActionProvider: { codeActionKinds: ['quickfix', 'refactor.rewrite'] },
       executeCommandProvider: {
         commands: expect.arrayContaining([
+          'lacuna.fill',
+          'lacuna.unlikely',
           'lacuna.printDebugInformation',
           'lacuna.setMode',
           'lacuna.snooze',

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
 import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
 import { type Emacs, findEmacs, startEmacs } from './emacs.ts'
+import { keepCapture } from './terminal.ts'
 
 const found = findEmacs()
 const reason = 'reason' in found ? found.reason : ''
@@ -57,6 +58,8 @@ describe.skipIf(reason !== '')(`Emacs, ghost text from a server of its own${reas
   test('a word, then a line', async () => {
     const each = caseNamed('end of a line')
     const path = await shown(emacs, each)
+    const screen = await emacs.terminal.until('it on the screen', (text) => text.includes('return width * height'))
+    await keepCapture('emacs', screen)
     await emacs.terminal.keys('M-f')
     await emacs.until('a word', ({ text, ghost }) => text.includes('return width\n') && ghost === ' * height')
     await emacs.terminal.keys('C-e')
@@ -147,6 +150,7 @@ describe.skipIf(reason !== '')(`Emacs, eglot's completion${reason && ` (skipped:
 
   test.each(cases)('menu: $name', async (each) => {
     const path = await typed(emacs, each)
+    await emacs.until('the server', ({ managed }) => managed)
     await emacs.terminal.keys('C-M-i')
     await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
     await expectWritten(emacs, path, each.filled)
@@ -169,14 +173,16 @@ describe.skipIf(noRass !== '')(
     test('ghost text comes from a server of its own', () => take(emacs, caseNamed('end of a line')))
 
     test("with our engine stalled the other server's menu comes all the same", async () => {
-      await writeFile(env.LACUNA_STALL!, '')
       const path = await emacs.edit('beside.py', 'value = othe\n', 13)
+      await emacs.until('the server', ({ managed }) => managed)
+      await writeFile(env.LACUNA_STALL!, '')
       await emacs.terminal.type('r')
       const began = performance.now()
       await emacs.terminal.keys('C-M-i')
-      await emacs.until('the other completion', ({ text }) => text === 'value = otherServerWord\n')
+      await emacs
+        .until('the other completion', ({ text }) => text === 'value = otherServerWord\n')
+        .finally(() => rm(env.LACUNA_STALL!))
       const tookMs = performance.now() - began
-      await rm(env.LACUNA_STALL!)
       await emacs.eval('(with-current-buffer (test-buffer) (lacuna-dismiss))')
       await expectWritten(emacs, path, 'value = otherServerWord\n')
       process.stderr.write(`Emacs: the other server's completion after ${Math.round(tookMs)} ms, ours stalled\n`)
@@ -190,7 +196,7 @@ describe.skipIf(reason !== '')(`Emacs, beside company's menu${reason && ` (skipp
   beforeAll(async () => {
     const other = [process.execPath, servers.other].map((part) => JSON.stringify(part)).join(' ')
     const company =
-      "(when (require 'company nil t) (setq company-idle-delay 0.6 company-minimum-prefix-length 2) (global-company-mode))"
+      '(when (require \'company nil t) (setq company-idle-delay nil) (global-company-mode) (keymap-global-set "C-c m" #\'company-manual-begin))'
     const init = `(setq lacuna-command ${scripted()})\n${eglot(`'(${other})`)}\n${company}\n(global-lacuna-mode)`
     emacs = await startEmacs(program, init, env)
   })
@@ -200,6 +206,7 @@ describe.skipIf(reason !== '')(`Emacs, beside company's menu${reason && ` (skipp
     if ((await emacs.eval("(featurep 'company)")) !== 't\n') skip('no company')
     const each = caseNamed('end of a line')
     const path = await shown(emacs, each)
+    await emacs.terminal.keys('C-c', 'm')
     await emacs.until('the menu', ({ menu }) => menu)
     await emacs.until('no ghost text', ({ ghost }) => ghost === '')
     await emacs.terminal.keys('C-g')
@@ -214,11 +221,13 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode${reason && ` (skipped: ${reason}
   beforeAll(async () => {
     const lsp = `
 (setq lsp-keymap-prefix "C-c l" lsp-auto-guess-root t lsp-guess-root-without-session t lsp-warn-no-matched-clients nil
-      lsp-enable-snippet nil lsp-headerline-breadcrumb-enable nil lsp-session-file (expand-file-name "session" "~")
+      lsp-completion-provider :none lsp-enable-snippet nil lsp-lens-enable nil lsp-headerline-breadcrumb-enable nil lsp-session-file (expand-file-name "session" "~")
       lsp-inline-completion-idle-delay 0.3 lsp-enable-suggest-server-download nil lacuna-menu t
       lacuna-settings '(:completionBudgetMs 5000))
+(load "lsp-mode-autoloads" t)
 (when (require 'lsp-mode nil t)
   (require 'lsp-completion)
+  (require 'lsp-inline-completion)
   (setq lsp-client-packages nil)
   (lacuna-lsp-setup)
   (add-hook 'python-mode-hook #'lsp))`
@@ -228,7 +237,12 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode${reason && ` (skipped: ${reason}
 
   test.each(cases)('menu: $name', async (each) => {
     const path = await typed(emacs, each)
+    await emacs.until('the server', ({ managed }) => managed)
+    await emacs.eval('(with-current-buffer (test-buffer) (lsp-inline-completion-mode -1))')
     await emacs.terminal.keys('C-M-i')
+    await emacs.until('the menu', ({ menu }) => menu)
+    await emacs.terminal.keys('M-Down')
+    await emacs.terminal.keys('M-Enter')
     await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
     await expectWritten(emacs, path, each.filled)
   })
@@ -248,7 +262,7 @@ describe.skipIf(reason !== '')(`Emacs and the embedded model${reason && ` (skipp
     const server = lispCommand(resolve('dist/main.js'), '--stdio')
     emacs = await startEmacs(
       program,
-      `(setq lacuna-command ${server} lacuna-settings '(:showAbove 0))\n(global-lacuna-mode)`,
+      `(setq lacuna-command ${server} lacuna-settings '(:showAbove 0 :logLevel "debug"))\n(global-lacuna-mode)`,
     )
   })
   afterAll(() => emacs?.close())
@@ -257,7 +271,7 @@ describe.skipIf(reason !== '')(`Emacs and the embedded model${reason && ` (skipp
     const text = (await readFile('test/bench/files/stack.py', 'utf8')).replace('return \n', 'return s\n')
     const cursor = text.indexOf('return s\n') + 'return s'.length
     const path = await typed(emacs, { name: '', file: 'stack.py', text, cursor, fill: '', filled: '' })
-    const { ghost } = await emacs.until('ghost text', ({ ghost, waiting }) => ghost !== '' && !waiting, 50_000)
+    const { ghost } = await emacs.until('ghost text', ({ ghost, waiting }) => ghost !== '' && !waiting, 100_000)
     const lines = text.slice(0, cursor).split('\n')
     const copy = join(folder, 'stack.py')
     await writeFile(copy, text)
@@ -266,7 +280,7 @@ describe.skipIf(reason !== '')(`Emacs and the embedded model${reason && ` (skipp
     expect(`${ghost}\n`).toBe(stdout)
     await emacs.terminal.keys('Tab')
     await expectWritten(emacs, path, text.slice(0, cursor) + ghost + text.slice(cursor))
-  })
+  }, 180_000)
 })
 
 function eglot(contact: string): string {
@@ -280,7 +294,7 @@ function eglot(contact: string): string {
 async function typed(emacs: Emacs, { file, text, cursor }: Case): Promise<string> {
   const before = text.slice(0, cursor - 1)
   const point = [...before.replaceAll('\r\n', '\n')].length + 1
-  const path = await emacs.edit(`${Date.now()}-${file}`, before + text.slice(cursor), point)
+  const path = await emacs.edit(`${Date.now() % 100_000}-${file}`, before + text.slice(cursor), point)
   await emacs.until('the buffer', (state) => state.point === point)
   await emacs.terminal.type(text[cursor - 1]!)
   return path

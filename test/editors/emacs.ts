@@ -32,6 +32,8 @@ export interface EmacsState {
   /** Of ghost text, asked for and not answered. */
   readonly waiting: boolean
   readonly menu: boolean
+  /** By eglot or lsp-mode. */
+  readonly managed: boolean
   /** Shown by others' overlays. */
   readonly others: string
   readonly messages: string
@@ -131,6 +133,10 @@ function prelude(folder: string): string {
                                                '(before-string after-string)))
                          (append (overlays-in (point-min) (point-max))))
              ""))
+(defun test-tail (buffer)
+  (if (not (get-buffer buffer)) ""
+    (with-current-buffer buffer
+      (replace-regexp-in-string "[^[:ascii:]]" "?" (buffer-substring-no-properties (max 1 (- (point-max) 400)) (point-max))))))
 (defun test-state ()
   (with-current-buffer (test-buffer)
     (base64-encode-string
@@ -139,8 +145,9 @@ function prelude(folder: string): string {
                             :others (mapconcat (lambda (o) (substring-no-properties (concat (overlay-get o 'before-string) (let ((d (overlay-get o 'display))) (and (stringp d) d)) (overlay-get o 'after-string))))
                                (overlays-in (point-min) (1+ (point-max))) "")
                             :waiting (if lacuna--waiting t :false)
+                            :managed (if (or (eglot-managed-p) (bound-and-true-p lsp-managed-mode)) t :false)
                             :menu (if (lacuna--menu-p) t :false)
-                            :messages (with-current-buffer (messages-buffer) (string-to-multibyte (replace-regexp-in-string "[^[:ascii:]]" "?" (buffer-substring-no-properties (max 1 (- (point-max) 300)) (point-max)))))))
+                            :messages (concat (test-tail (messages-buffer)) (test-tail " *lacuna stderr*") (test-tail "*EGLOT stderr*"))))
       'utf-8)
      t)))
 `

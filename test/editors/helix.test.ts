@@ -11,7 +11,7 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
 import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
-import { startTerminal, type Terminal, whyNoTerminal } from './terminal.ts'
+import { keepCapture, startTerminal, type Terminal, whyNoTerminal } from './terminal.ts'
 
 const program = process.env.LACUNA_HELIX ?? 'hx'
 const reason = spawnSync(program, ['--version']).error
@@ -37,16 +37,16 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
 
   test.each(cases)('$name', async (each) => {
     const path = await typed(each)
-    await take(each.fill)
+    await take(wordOf(each) + each.fill)
     await expectWritten(path, each.filled)
   })
 
   test('what is typed along is not doubled', async () => {
     const each = caseNamed('end of a line')
     const path = await typed(each)
-    await terminal!.until('the menu', (screen) => screen.includes(`wi${each.fill}`))
+    await menu(`wi${each.fill}`)
     await terminal!.type(each.fill.slice(0, 3), 60)
-    await take(each.fill)
+    await take(wordOf(each) + each.fill)
     await expectWritten(path, each.filled)
   })
 
@@ -92,9 +92,14 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
     const fill = stdout.slice(0, -1)
     const command = [resolve('dist/main.js'), '--stdio']
     const path = await typed({ name: '', file: 'stack.py', text, cursor, fill, filled: '' }, ['lacuna'], command)
-    await take(fill)
+    await take(`se${fill}`)
     await expectWritten(path, text.slice(0, cursor) + fill + text.slice(cursor))
-  })
+  }, 180_000)
+
+  /** What the item begins with: the word before the cursor. */
+  function wordOf({ text, cursor }: Case): string {
+    return /\w*$/.exec(text.slice(0, cursor))![0]
+  }
 
   /** Types the last character before the mark. */
   async function typed(
@@ -121,18 +126,31 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
       LACUNA_STALL: stall,
     })
     await terminal.until('the file', (screen) => screen.includes('NOR') && screen.includes(file))
-    await sleep(command[0] === servers.scripted ? 700 : 4000) // the server starts; nothing on the screen tells
+    await sleep(names.length > 1 ? 3000 : 1000) // the server starts; nothing on the screen tells
     await terminal.keys('i')
     await terminal.until('insert mode', (screen) => screen.includes('INS'))
     await terminal.type(text[cursor - 1]!)
     return path
   }
 
-  async function take(fill: string): Promise<void> {
-    // Longer labels are cut.
-    await terminal!.until('the menu', (screen) => screen.includes(fill.slice(0, 30)))
+  /** A line of the menu has the item's kind at its end. */
+  async function menu(label: string): Promise<void> {
+    const shown = new RegExp(`${label.replace(/[^\w\s]/g, '\\$&')}.* (text|snippet)\\b`)
+    for (let tries = 0; ; tries++) {
+      try {
+        return void (await terminal!.until('the menu', (screen) => shown.test(screen), 2500))
+      } catch (error) {
+        if (tries === 40) throw error
+        await terminal!.keys('C-x') // asks by hand; before the server was there nobody was asked
+      }
+    }
+  }
+
+  async function take(label: string): Promise<void> {
+    await menu(label)
     await terminal!.keys('Tab')
-    await sleep(100)
+    if (label === 'width * height') await keepCapture('helix', await terminal!.screen())
+    await sleep(150)
     await terminal!.keys('Enter')
   }
 

@@ -133,7 +133,8 @@ if wants neovim-0.11; then
 fi
 if wants rass; then
   if wheel rassumfrassum 0.3.5; then
-    printf "#!/bin/sh\nPYTHONPATH='%s' exec python3 -m rassumfrassum \"\$@\"\n" "$folder/rassumfrassum" >"$bin/rass"
+    printf "#!/bin/sh\nPYTHONPATH='%s' exec '%s' -m rassumfrassum \"\$@\"\n" "$folder/rassumfrassum" \
+      "$(python3 -c 'import sys; print(sys.executable)')" >"$bin/rass"
     chmod +x "$bin/rass"
     works rass "$bin/rass" --help && named[LACUNA_RASS]=$bin/rass
   else skip rass 'pip does not get it (Python 3.10 or later is needed)'; fi

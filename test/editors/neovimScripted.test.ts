@@ -4,12 +4,13 @@
  */
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
 import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
 import { findNeovim, findNeovim011, type Neovim, startNeovim } from './neovim.ts'
+import { keepCapture, startTerminal, whyNoTerminal } from './terminal.ts'
 
 let folder: string
 let servers: Servers
@@ -109,6 +110,35 @@ describe.skipIf(reasonOf(newer) !== '')(
       await neovim.until('all answered', ({ waiting }) => !waiting)
       await expectWritten(neovim, path, each.text.replace('return wi', 'return wire'))
     })
+  },
+)
+
+const noTerminal = reasonOf(newer) || (whyNoTerminal() ?? '')
+test.skipIf(noTerminal !== '')(
+  `Neovim 0.12 in a terminal: on the screen, and cleared by moving${noTerminal && ` (skipped: ${noTerminal})`}`,
+  async () => {
+    const each = caseNamed('end of a line')
+    const home = await mkdtemp(join(folder, 'home-'))
+    const init = `vim.opt.runtimepath:append(${JSON.stringify(resolve('clients/neovim'))})\n${setup('settings = { showAbove = 0 }')}\n`
+    await writeFile(join(home, 'init.lua'), init)
+    await writeFile(join(home, 'plain.py'), each.text)
+    const command = [programOf(newer), '-u', join(home, 'init.lua'), '-n', '-i', 'NONE', 'plain.py']
+    const terminal = await startTerminal(command, home, {
+      ...env,
+      HOME: home,
+      XDG_STATE_HOME: home,
+      XDG_CACHE_HOME: home,
+    })
+    try {
+      await terminal.until('the file', (screen) => screen.includes('return wi'))
+      await terminal.type('jA')
+      const screen = await terminal.until('ghost text', (text) => text.includes(`return wi${each.fill}`))
+      await keepCapture('neovim', screen)
+      await terminal.keys('Escape')
+      await terminal.until('no ghost text', (text) => !text.includes(each.fill))
+    } finally {
+      await terminal.close()
+    }
   },
 )
 

@@ -6,6 +6,7 @@
  * that does not come.
  */
 import { execFile, spawnSync } from 'node:child_process'
+import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
@@ -64,4 +65,12 @@ export async function startTerminal(
     close: async () => void (await ask('kill-server').catch(() => {})),
   }
   return terminal
+}
+
+/** With `UPDATE_CAPTURES` set, keeps a screen for the README of that client: its lines, what is empty at the end left out. */
+export async function keepCapture(client: string, screen: string): Promise<void> {
+  if (!process.env.UPDATE_CAPTURES) return
+  const lines = screen.split('\n').map((line) => line.trimEnd())
+  const used = lines.filter((line, i) => line !== '~' && (line !== '' || lines[i - 1] !== ''))
+  await writeFile(join('clients', client, 'capture.txt'), `${used.join('\n').trim()}\n`)
 }

@@ -232,10 +232,13 @@ describe('fix', () => {
     expect(read('fix', marked, options)).toBe(
       "  // Cannot find name 'nmae'.\n  // Did you mean 'name'?\n  return ├┤ + 1\n",
     )
-    expect(carriedOut('fix', marked, ['name'], options)).toBe('  return name + 1\n')
+    expect(carriedOut('fix', marked, ['name, other'], options), 'a name for a name').toBe('  return name + 1\n')
+    expect(() => carriedOut('fix', marked, ['nmae'], options), 'another one').toThrow(NotHere)
+    const wrongType = { ...options, message: 'A string is wanted here.' }
+    expect(carriedOut('fix', marked, ["String(name) + ''"], wrongType)).toBe("  return String(name) + '' + 1\n")
   })
-  test('a place is its line, several lines are a block', () => {
-    expect(read('fix', '\tf(a«»\r\n\tb\r\n', { message: 'expected )' })).toBe('\t# expected )\r\n\t├┤\r\n\tb\r\n')
+  test('a place is the line from there on, several lines are a block', () => {
+    expect(read('fix', '\tf(a«»\r\n\tb\r\n', { message: 'expected )' })).toBe('\t# expected )\r\n\tf(a├┤\r\n\tb\r\n')
     expect(prepare('fix', 'a(«\n  b\n»c)\n').prepared.changes[0]!.fill).toEqual({ kind: 'hole', scope: 'block' })
     expect(() => read('fix', `«${'\n'.repeat(20)}»`)).toThrow('too many lines')
   })
@@ -271,7 +274,7 @@ describe('rename', () => {
     const names = (fills: string[], probabilities: number[]) => carriedOut('rename', marked, fills, { probabilities })
     expect(names(['a', 'b = 2'], [0.2, 0.3])).toBe('def f(b, taken):\n    return b\n')
     expect(names(['a', 'taken'], [0.2, 0.9])).toBe('def f(a, taken):\n    return a\n')
-    expect(() => names(['x', 'return'], [0.9, 0.9])).toThrow('no name that is still free')
+    expect(() => names(['x', 'return'], [0.9, 0.9])).toThrow('no other name that is free')
   })
   test('a name that is a key as well is left to others', () => {
     expect(() => read('rename', 'const a║ = 1\nf({ a, b })\n', { language: 'typescript' })).toThrow('key of an object')
@@ -319,7 +322,11 @@ describe('document', () => {
       'class A:\n    def f(self,\n          a):\n        """Says it."""\n        pass\n',
       'python',
     )
-    check('\tfunction f(║a) {\r\n\t}\r\n', '\t/** Says it. */\r\n\tfunction f(a) {\r\n\t}\r\n', 'javascript')
+    check(
+      '\tfunction f(║a) {\r\n\t}\r\n',
+      '\t/**\r\n\t * Says it.\r\n\t */\r\n\tfunction f(a) {\r\n\t}\r\n',
+      'javascript',
+    )
     check('func (t *T) Do(a int) ║int {\n}\n', '// Do Says it.\nfunc (t *T) Do(a int) int {\n}\n', 'go')
     check('  pub fn go(║) {\n  }\n', '  /// Says it.\n  pub fn go() {\n  }\n', 'rust')
     check('function a.b(║)\nend\n', '--- Says it.\nfunction a.b()\nend\n', 'lua')

@@ -14,9 +14,13 @@ export const document: Action = {
     const found = undocumentedAt(request)
     if (!found) throw new NotHere('There is no function here without a description.')
     const { text, languageId, lineBreak } = request
-    const { place, open, close, beginsWithName } = documentationStyleOf(languageId)
+    const { place, beginsWithName, ...style } = documentationStyleOf(languageId)
     const { header } = found
     const indent = indentAt(text, header.start)
+    const [open, close] = [style.open, style.close].map((part) => part.replaceAll('\n', lineBreak + indent)) as [
+      string,
+      string,
+    ]
     const fill = { kind: 'hole', scope: 'line' } as const
     if (place === 'below') {
       const before = lineBreak + indent + indentUnit(text, languageId) + open

@@ -27,22 +27,33 @@ export const fix: Action = {
   prepare(request) {
     const { text, languageId, lineBreak, message = '' } = request
     if (linesOf(text, request.selection) > mostLines) throw new NotHere('The diagnostic is about too many lines.')
-    const span = maskedOf(request)
+    const { span, name } = maskedOf(request)
     const isBlock = linesOf(text, span) > 1
     const comment = commentLines(message, languageId, indentAt(text, span.start), lineBreak)
+    // A name that is wrong by what is said of it is a name again, and another one.
+    const isName = name !== undefined && message.includes(name)
     return {
-      changes: [{ span, fill: { kind: 'hole', scope: isBlock ? 'block' : 'line' } }],
+      changes: [{ span, fill: isName ? aName : { kind: 'hole', scope: isBlock ? 'block' : 'line' } }],
       hints: comment === '' ? [] : [{ offset: lineStart(text, span.start), text: comment + lineBreak }],
       maxTokens: isBlock ? most.block : most.line,
+      ...(isName ? { taken: new Set([name]) } : {}),
     }
   },
 }
 
-/** The word a diagnostic points at; where it points at none, or at more than one line, all of its lines. */
-function maskedOf({ text, selection }: Place): Span {
+const aName = { kind: 'name', link: 0, ask: true, meanwhile: '' } as const
+
+/**
+ * The word a diagnostic points at; where it points at none, the line from there on, so that what is left of it stays; of
+ * more lines than one all.
+ */
+function maskedOf({ text, selection }: Place): { readonly span: Span; readonly name?: string } {
   const word = isEmpty(selection) ? undefined : wordAt(text, selection.start)
-  if (word && word.start <= selection.start && selection.end <= word.end) return word
-  return trimmed(text, { start: lineStart(text, selection.start), end: lineEnd(text, selection.end) })
+  if (word && word.start <= selection.start && selection.end <= word.end)
+    return { span: word, name: text.slice(word.start, word.end) }
+  const whole = trimmed(text, { start: lineStart(text, selection.start), end: lineEnd(text, selection.end) })
+  const start = linesOf(text, selection) > 1 ? whole.start : Math.max(whole.start, selection.start)
+  return { span: { start: Math.min(start, whole.end), end: whole.end } }
 }
 
 function touch(a: Span, b: Span): boolean {

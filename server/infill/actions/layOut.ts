@@ -106,7 +106,7 @@ function editOf(
 
 function nameIn(names: ReadonlyMap<number, string>, link: number): string {
   const name = names.get(link)
-  if (name === undefined) throw new NotHere('The model found no name that is still free.')
+  if (name === undefined) throw new NotHere('The model found no other name that is free.')
   return name
 }
 

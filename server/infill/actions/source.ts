@@ -17,7 +17,8 @@ export interface Source {
 
 export function readSource(text: string, languageId: string): Source {
   const commentStarts = new Set<number>()
-  const code = blanked(text, languageId, commentStarts)
+  // A byte order mark stands before the first line's code.
+  const code = blanked(text, languageId, commentStarts).replace(/^\ufeff/, ' ')
   return { text, code, commentStarts, languageId, lineBreak: lineBreakOf(text) }
 }
 
