@@ -7,7 +7,7 @@
 import { stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, join, relative, sep } from 'node:path'
-import { IgnoreRules, type Match, type Patterns } from './ignoreRules.ts'
+import { KeptRules, type Match, type Patterns } from './ignoreRules.ts'
 import { KeptFile, type SmallFile } from './smallFile.ts'
 
 export interface IgnoreVerdict {
@@ -20,12 +20,11 @@ export interface IgnoreVerdict {
 /** By their names; `.git/info/exclude` and the user's own list have others. */
 export const ignoreFileNames = ['.gitignore', '.lacunaignore'] as const
 
-const maxMade = 256
 const maxDepth = 64 // folders above a document that are looked into
 
 export class IgnoreFiles {
   private readonly kept = new Map<string, KeptFile>() // by path
-  private readonly made = new Map<string, { readonly texts: readonly string[]; readonly rules: IgnoreRules }>() // by files
+  private readonly rules = new KeptRules()
 
   /** @param folders workspace folders that hold the file. Never rejects for what the disk says. */
   async verdict(path: string, folders: readonly string[]): Promise<IgnoreVerdict> {
@@ -40,8 +39,8 @@ export class IgnoreFiles {
       this.readDown(top, above, '.lacunaignore'),
     ])
     return {
-      git: this.match([...beside, ...git], pathBelow(gitRoot, path)),
-      lacuna: this.match(lacuna, pathBelow(top, path)),
+      git: await this.rules.match([...beside, ...git], pathBelow(gitRoot, path)),
+      lacuna: await this.rules.match(lacuna, pathBelow(top, path)),
       files: [...beside, ...git, ...lacuna].map(({ file }) => file),
     }
   }
@@ -55,18 +54,6 @@ export class IgnoreFiles {
   private async read(wanted: readonly Omit<FoundPatterns, 'text'>[]): Promise<FoundPatterns[]> {
     const files = await Promise.all(wanted.map(({ file }) => this.file(file)))
     return files.flatMap((file, i) => (file.kind === 'text' ? [{ ...wanted[i]!, text: file.text }] : []))
-  }
-
-  /** With rules that are made once of the same texts. */
-  private match(lists: readonly FoundPatterns[], path: string): Match {
-    if (lists.length === 0) return 'unsaid'
-    const key = lists.map(({ file }) => file).join('\0')
-    const made = this.made.get(key)
-    if (made && lists.every(({ text }, i) => text === made.texts[i])) return made.rules.match(path)
-    const rules = new IgnoreRules(lists)
-    if (this.made.size >= maxMade) this.made.clear()
-    this.made.set(key, { texts: lists.map(({ text }) => text), rules })
-    return rules.match(path)
   }
 
   private file(path: string): Promise<SmallFile> {

@@ -6,10 +6,10 @@ const secretKey = /token|secret|password|passwd|credential|apikey|authorization/
 /** @param home the home folder, which becomes `~`. */
 export function redacted(settings: Settings, home: string): Record<string, unknown> {
   return Object.fromEntries(
-    Object.entries(settings).map(([key, value]) => [
-      key,
-      typeof value !== 'string' ? value : secretKey.test(key) ? '(not shown)' : withoutSecrets(value, home),
-    ]),
+    Object.entries(settings).map(([key, value]) => {
+      if (typeof value !== 'string') return [key, value]
+      return [key, secretKey.test(key) ? '(not shown)' : withoutSecrets(value, home)]
+    }),
   )
 }
 

@@ -10,7 +10,7 @@ import { realpath } from 'node:fs/promises'
 import { basename, dirname, join, parse, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { IgnoreFiles, isWithin, pathBelow } from './ignoreFiles.ts'
-import { IgnoreRules, type Match } from './ignoreRules.ts'
+import { KeptRules, type Match } from './ignoreRules.ts'
 import type { Restriction } from './restriction.ts'
 import { secretName } from './secretNames.ts'
 import { KeptFile } from './smallFile.ts'
@@ -47,6 +47,7 @@ export class WorkspaceRules {
   private readonly options: WorkspaceRulesOptions
   private readonly known = new Map<string, Known>() // by uri
   private readonly ignoreFiles = new IgnoreFiles()
+  private readonly rules = new KeptRules() // of settings
   private readonly workspaceFiles = new Map<string, KeptFile>() // by folder
 
   constructor(options: WorkspaceRulesOptions) {
@@ -98,20 +99,19 @@ export class WorkspaceRules {
     ])
     this.options.warn?.(workspaces.flatMap(({ warnings }) => warnings))
     const { user, merged } = this.options.ignored()
-    const says = (patterns: readonly string[] | undefined, folder = parse(path).root): Match =>
-      patterns?.length
-        ? new IgnoreRules([{ folder: '', text: patterns.join('\n') }]).match(pathBelow(folder, path))
-        : 'unsaid'
-    const byUser = says(user, folders[0])
+    const says = (patterns: readonly string[] = [], folder = parse(path).root): Promise<Match> =>
+      this.rules.match([{ folder: '', text: patterns.join('\n') }], pathBelow(folder, path))
+    const byUser = await says(user, folders[0])
+    const byMerged = await says(merged, folders[0])
+    const byFiles = await Promise.all(workspaces.map(({ restriction }, i) => says(restriction.ignored, folders[i])))
     const reasons = [
       byUser === 'ignored' && 'the setting "ignored" names it',
       byUser === 'unsaid' && secretName(path.split(sep)),
       byUser === 'unsaid' && ignores.git === 'ignored' && 'Git ignores it',
       // What a workspace says can only add to this.
       ignores.lacuna === 'ignored' && '.lacunaignore names it',
-      says(merged, folders[0]) === 'ignored' && 'the setting "ignored" names it',
-      workspaces.some(({ restriction }, i) => says(restriction.ignored, folders[i]) === 'ignored') &&
-        `${workspaceFileName} names it`,
+      byMerged === 'ignored' && 'the setting "ignored" names it',
+      byFiles.includes('ignored') && `${workspaceFileName} names it`,
     ]
     return {
       private: reasons.find((reason) => typeof reason === 'string'),
