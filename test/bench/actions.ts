@@ -186,7 +186,8 @@ else {
   const drawn = positionals[0] ? drawActions(positionals[0], Number(values.count), Number(values.seed)) : []
   const slips = drawn.filter(({ kind }) => kind === 'fix a wrong name').map((one) => ({ ...one, kind: unlikelyKind }))
   const known = new Set(results.map(({ key }) => key))
-  const cases = [...drawn, ...slips].filter((one) => !values.kind || one.kind.includes(values.kind))
+  const distinct = [...new Map([...drawn, ...slips].map((one) => [keyOf(one), one])).values()] // some were drawn twice
+  const cases = distinct.filter((one) => !values.kind || one.kind.includes(values.kind))
   // One of each kind and language in turn, so that what was measured so far is a fair part of all.
   const groupOf = ({ kind, languageId }: ActionCase) => `${kind} ${languageId}`
   const turn = new Map(cases.map((one) => [one, cases.filter((other) => groupOf(other) === groupOf(one)).indexOf(one)]))
