@@ -27,7 +27,8 @@ const owners: Readonly<Record<string, readonly string[]>> = {
   'onnxruntime-node': ['engine'],
   '@huggingface/tokenizers': ['model'],
   '@bufbuild/protobuf': ['model'],
-  'env-paths': ['model'],
+  'env-paths': ['model', 'config'],
+  ignore: ['config'],
   'lru-cache': ['cache'],
   zod: ['config', 'model'],
 }

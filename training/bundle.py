@@ -19,7 +19,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from reference import D, DISTANCE, EPS, HEAD_DIM, HEADS, KV_HEADS, LAYERS, ROPE_THETA, VOCAB, load_base
+from reference import D, DISTANCE, EPS, HEAD_DIM, HEADS, KV_HEADS, LAYERS, MOST_BEGUN, ROPE_THETA, VOCAB, load_base
 
 MLP, RANK, MAX_POSITIONS = 1536, 32, 8192
 PAD_ID, MASK_ID = VOCAB, VOCAB + 1  # in a bundle; PAD first, so that a column of the head is an id
@@ -188,7 +188,7 @@ def config(forbidden_ids):
             "document_start_id": START_ID,
             "length_mode": "end-token",
             "canvas_sizes": [8, 16, 24],
-            "drafting": {"distance": DISTANCE, "slots": DISTANCE - 1, "open": 5},
+            "drafting": {"distance": DISTANCE, "slots": DISTANCE - 1, "open": 5, "begun": MOST_BEGUN},
             "threshold": 0.9,
             "window": 4,
             "languages": ["python", "typescript", "javascript", "rust", "go", "c", "lua", "elisp", "shell"],

@@ -2,7 +2,8 @@
 
 A step takes one chunk of a file and opens many gaps in it. Of each gap the canvas holds
   known rows   the last token before the gap and the gap's own tokens: each sees the context and the known rows to its
-               left, and says the token after it (END after the last). They are what has been committed at run time;
+               left, and says the token after it (END after the last). They are what has been committed at run time.
+               In some gaps a few more tokens before it open the canvas (`begun`), as the server has those of the line;
   open rows    groups of masks that begin after one of the known rows: they see the context, the known rows up to there
                and each other, and say what comes after the first open slot (which the last known row says).
 So one pass teaches to write on from every point of the gap, and to look ahead from some. A share of the gaps (`denoise`) is
@@ -16,9 +17,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from masking import draw_batch, mask_sequence, stage_at
-from reference import DISTANCE, MASK, PAD, VOCAB
+from reference import DISTANCE, MASK, MOST_BEGUN, PAD, VOCAB
 
 AMONG = 7  # `ahead` of a masked row that all rows of its canvas see
+BEGUN = 8  # `ahead` of a row before the last token before the gap
 CLOSERS = ")]};,:\"'`"
 
 
@@ -34,6 +36,7 @@ class Shape:
     open_rows: int = 5  # per group
     most_groups: int = 2
     least_suffix: int = 24
+    most_begun: int = MOST_BEGUN
 
 
 @dataclass
@@ -45,6 +48,7 @@ class Mix:
     empty: float = 0.04
     two_holes: float = 0.08
     keep_closers: float = 0.2  # of rests of lines
+    begun: float = 0.5  # of gaps, but for two holes: some tokens before them open their canvas
     denoise: float = 0.0  # of gaps: masked by the seed's progressive masking, rows that all see each other
 
 
@@ -55,6 +59,7 @@ class Gap:
     ids: list  # the gap's own tokens
     whole: bool  # whether the gap ends here (else it goes on and nothing says END)
     kind: str = ""
+    begun: list = field(default_factory=list)  # tokens before `last` that open the canvas
 
 
 def held_back(left):
@@ -117,7 +122,7 @@ class Canvases:
     canvas: np.ndarray  # [E, Q, Q] bool
     own_seen: np.ndarray  # [E, Q, S] bool
     target: np.ndarray  # [E, Q], -100 nothing, VOCAB the end
-    ahead: np.ndarray  # [E, Q] 0 known row, m the m-th open row of its group, AMONG, -1 nothing to say
+    ahead: np.ndarray  # [E, Q] 0 known row, m the m-th open row of its group, AMONG, BEGUN, -1 nothing to say
     gap: np.ndarray  # [E, Q] number of the row's gap within the step, -1 unused
     kinds: list = field(default_factory=list)  # of each gap
 
@@ -198,8 +203,20 @@ class Objective:
         gaps = [g for c in sorted(set(cuts)) if (g := chunk.cut(c, end, self.shape.longest - 1)) and (g.ids or name == "empty")]
         for g in gaps:
             g.kind = name
+            if rng.random() < m.begun:
+                self.begin_earlier(chunk, g, int(rng.integers(1, self.shape.most_begun + 1)))
         following = chunk.encode(chunk.text[end:end + 6 * self.shape.own])
         return (gaps, following, None) if gaps and len(following) >= 8 else None
+
+    def begin_earlier(self, chunk, g, count):
+        """Of the chunk's tokens before the gap up to `count` open its canvas, which stays as long as it may be."""
+        count = min(count, g.seen - 4)
+        if count <= 0:
+            return
+        g.seen -= count
+        g.begun = chunk.ids[g.seen:g.seen + count]
+        most = self.shape.longest - 1 - count
+        g.ids, g.whole = g.ids[:most], g.whole and len(g.ids) <= most
 
     def two_holes(self, chunk, lines, rng):
         """Two gaps of one canvas: two rests of lines or spans from where an identifier stands, the same in both."""
@@ -247,10 +264,10 @@ class Objective:
             own_seen, row = c.own_piece[e] >= 0, 0
             for i in rng.permutation(len(gaps)):
                 g = gaps[i]
-                if row + len(g.ids) + 1 > Q:
+                if row + len(g.begun) + len(g.ids) + 1 > Q:
                     continue
                 if self.mix.denoise and not holes and row + DISTANCE < Q and rng.random() < self.mix.denoise:
-                    row = self.denoised(c, e, row, g, own_seen, window, rng)
+                    row = self.denoised(c, e, row, g, g.seen + len(g.begun), own_seen, window, rng)
                     continue
                 rows = self.hole(c, e, row, g.seen, g.seen, g, own_seen, None, Q, rng)
                 row = rows[0]
@@ -262,7 +279,7 @@ class Objective:
                     row, _ = self.hole(c, e, row, g.seen, g.seen + DISTANCE + n, second, seen, rows[1], Q, rng)
         return c
 
-    def denoised(self, c, e, row, g, own_seen, window, rng):
+    def denoised(self, c, e, row, g, seen, own_seen, window, rng):
         """A canvas of DISTANCE slots whose rows all see each other, PAD behind the gap. → next free row."""
         slots = (g.ids + [PAD] * DISTANCE)[:DISTANCE]
         masked, cut, _ = mask_sequence(DISTANCE, self.stage, window, rng)
@@ -270,9 +287,9 @@ class Objective:
         n, number = DISTANCE + 1, len(c.kinds)
         c.kinds.append("denoise")
         c.ids[e, row:row + n] = [g.last, *(MASK if m else i for i, m in zip(slots, masked))]
-        c.positions[e, row:row + n] = g.seen + np.arange(n)
+        c.positions[e, row:row + n] = seen + np.arange(n)
         c.near[e, row:row + n] = np.arange(n)
-        c.seen[e, row:row + n], c.gap[e, row:row + n], c.own_seen[e, row:row + n] = g.seen, number, own_seen
+        c.seen[e, row:row + n], c.gap[e, row:row + n], c.own_seen[e, row:row + n] = seen, number, own_seen
         c.canvas[e, row:row + n, row:row + n] = True
         says = np.array([VOCAB if i == PAD else i for i in slots])
         c.target[e, row:row + DISTANCE][masked] = says[masked]
@@ -284,8 +301,11 @@ class Objective:
         earlier hole whose tokens are known here. → (next free row, the known rows)."""
         s, number = self.shape, len(c.kinds)
         c.kinds.append(g.kind)
-        known, n = [g.last, *g.ids], len(g.ids) + 1
-        says = [*g.ids, VOCAB if g.whole else -100]
+        b = len(g.begun)
+        known = [*g.begun, g.last, *g.ids]
+        n = len(known)
+        # The last token before a gap may be half a word, which nothing should say.
+        says = [*g.begun[1:], *([-100] if b else []), *g.ids, VOCAB if g.whole else -100]
 
         def put(at, ids, offset, targets, ahead):
             w = len(ids)
@@ -299,11 +319,11 @@ class Objective:
             if before is not None:
                 c.canvas[e, at:at + w, before] = True
 
-        put(row, known, 0, says, 0)
+        put(row, known, 0, says, [BEGUN] * b + [0] * (n - b))
         c.canvas[e, row:row + n, row:row + n] |= np.tril(np.ones((n, n), bool))
         at, groups, w = row + n, 0, s.open_rows
-        while at + w <= upto and groups < s.most_groups and n >= 2:
-            j = 0 if groups == 0 and rng.random() < 0.5 else int(rng.integers(0, n - 1))
+        while at + w <= upto and groups < s.most_groups and n - b >= 2:
+            j = b + (0 if groups == 0 and rng.random() < 0.5 else int(rng.integers(0, n - b - 1)))
             ahead = says[j + 1:j + 1 + w]
             put(at, [MASK] * w, j + 1, ahead, 1 + np.arange(len(ahead)))
             c.canvas[e, at:at + w, row:row + j + 1] = True

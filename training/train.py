@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from masking import STAGES  # noqa: E402
 from network import Network  # noqa: E402
-from objective import DISTANCE, Mix, Objective, Shape  # noqa: E402
+from objective import BEGUN, DISTANCE, Mix, Objective, Shape  # noqa: E402
 from reference import LAYERS, LINEARS, load_base  # noqa: E402
 
 
@@ -81,7 +81,7 @@ def losses(net, c, device, open_weight):
     target, ahead = torch.as_tensor(c.target, device=device), torch.as_tensor(c.ahead, device=device)
     asked = target >= 0
     each = F.cross_entropy(net.logits(hidden[asked]), target[asked], reduction="none")
-    weight = torch.where(ahead[asked] == 0, 1.0, open_weight)
+    weight = torch.where((ahead[asked] == 0) | (ahead[asked] == BEGUN), 1.0, open_weight)
     return each, weight, ahead[asked]
 
 

@@ -8,9 +8,14 @@ export const silent: Log = () => {}
 
 const order: readonly LogLevel[] = ['error', 'warn', 'info', 'debug']
 
+/** Whether a line of a level goes into a log up to and including `max`. */
+export function isAtLeast(level: LogLevel, max: LogLevel): boolean {
+  return order.indexOf(level) <= order.indexOf(max)
+}
+
 /** Lines on stderr, up to and including `max`. */
 export function stderrLog(max: LogLevel): Log {
   return (level, message) => {
-    if (order.indexOf(level) <= order.indexOf(max)) process.stderr.write(`lacuna ${level}: ${message}\n`)
+    if (isAtLeast(level, max)) process.stderr.write(`lacuna ${level}: ${message}\n`)
   }
 }

@@ -11,10 +11,16 @@ export interface Place {
   readonly after: string // and right of it
 }
 
-export interface KeptCompletion {
-  /** What to insert; '' when the model had nothing to offer, and `reason` says why. */
+/** What to insert. */
+export interface KeptText {
   readonly text: string
   readonly replaceAfter: number // UTF-16 units right of the cursor that the text replaces
+}
+
+/** Its text is '' when the model had nothing to offer, and `reason` says why. */
+export interface KeptCompletion extends KeptText {
+  /** To choose from; known of what was asked for by hand. */
+  readonly others?: readonly KeptText[]
   readonly reason?: string
   /** Too little of it is sure to be shown; kept so that the model is not asked again while it is typed. */
   readonly hidden?: true
@@ -35,7 +41,8 @@ export class CompletionCache {
   constructor(maxBytes: number) {
     this.kept = new LRUCache({
       maxSize: maxBytes,
-      sizeCalculation: ({ text, reason = '' }, key) => 2 * (key.length + text.length + reason.length) + 64,
+      sizeCalculation: ({ text, reason = '', others = [] }, key) =>
+        2 * others.reduce((sum, other) => sum + other.text.length, key.length + text.length + reason.length) + 64,
     })
   }
 
@@ -49,9 +56,8 @@ export class CompletionCache {
       const kept = this.kept.get(keyOf(place, typed))
       if (!kept) continue
       if (typed === 0) return { kept, typed }
-      if (kept.text.length > typed && kept.text.startsWith(place.before.slice(-typed))) {
-        return { kept: { ...kept, text: kept.text.slice(typed) }, typed }
-      }
+      const rest = withoutTyped(kept, place.before.slice(-typed))
+      if (rest) return { kept: rest, typed }
     }
     return undefined
   }
@@ -60,6 +66,15 @@ export class CompletionCache {
   forget(uri: string): void {
     for (const key of [...this.kept.keys()]) if (key.startsWith(`${uri}\0`)) this.kept.delete(key)
   }
+}
+
+/** What is left once its beginning was typed; where another candidate was, that one comes first. */
+function withoutTyped(kept: KeptCompletion, typed: string): KeptCompletion | undefined {
+  const left = [kept, ...(kept.others ?? [])]
+    .filter(({ text }) => text.length > typed.length && text.startsWith(typed))
+    .map(({ text, replaceAfter }) => ({ text: text.slice(typed.length), replaceAfter }))
+  const [first, ...others] = left
+  return first && { ...kept, ...first, ...(kept.others ? { others } : {}) }
 }
 
 function keyOf({ uri, scope, before, after }: Place, back: number): string {

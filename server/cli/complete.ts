@@ -24,6 +24,12 @@ export const complete: Command = {
       help: 'print one JSON object: text, range (0-based), steps, times; of several places a list of edits',
     },
     model: { type: 'string', value: 'DIR', help: 'a model bundle, by folder or name (default: see "model use")' },
+    engine: {
+      type: 'string',
+      value: 'URL',
+      help: 'a server of the Open Inference Protocol that computes the passes; only token ids go there',
+    },
+    'or-here': { type: 'boolean', help: 'with --engine: this machine computes while the server is gone' },
     'max-tokens': { type: 'string', value: 'N', help: `at most N tokens for each place (default ${defaultMaxTokens})` },
     block: { type: 'boolean', help: 'fill as many lines as belong there, not only the rest of the line' },
     'no-cache': { type: 'boolean', help: 'keep nothing that was encoded; the answer is the same' },
@@ -55,7 +61,12 @@ export const complete: Command = {
       return { span: { start: offset, end: offset }, scope }
     })
     const began = performance.now()
-    const options: RoomOptions = { cache: !args.flag('no-cache'), ...keepOptions(args), ...baseOptions(args) }
+    const options: RoomOptions = {
+      cache: !args.flag('no-cache'),
+      ...keepOptions(args),
+      ...baseOptions(args),
+      ...engineOption(args, terminal),
+    }
     const rooms = await openRooms(await resolveModel(args.text('model')), options)
     const load = performance.now() - began
     try {
@@ -120,6 +131,14 @@ function editAsJson(filled: FilledHole, text: string, offset: number) {
     ...(filled.kind === 'nothing' ? { reason: filled.reason } : {}),
     range: { start: positionOf(text, start), end: positionOf(text, end) },
   }
+}
+
+function engineOption(args: Arguments, terminal: Terminal): Pick<RoomOptions, 'engine'> {
+  const address = args.text('engine')
+  const standIn = args.flag('or-here')
+  if (address === undefined && standIn) throw new UserError('--or-here says what --engine falls back to; it needs one')
+  if (address === undefined) return {}
+  return { engine: { address, standIn, onChange: (sentence) => terminal.err(`${sentence}\n`) } }
 }
 
 function keepOptions(args: Arguments): Pick<RoomOptions, 'keep' | 'refreshEvery'> {

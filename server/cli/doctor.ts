@@ -1,121 +1,110 @@
-/** `lacuna doctor`: is everything in place, and how fast is it here. */
-import { availableParallelism, totalmem } from 'node:os'
+/**
+ * `lacuna doctor`: is everything in place, and how fast is it here. Settings and files first, which need no model; then
+ * the model, the engine and a completion. Whatever it prints may be passed on: no passwords, no name of a home folder.
+ */
+import { availableParallelism, homedir, totalmem } from 'node:os'
 import { messageOf } from '../base/errors.ts'
+import { withoutSecrets } from '../config/redacted.ts'
+import { readUserSettings, settingsInForce } from '../config/sources.ts'
+import { defaultThreads } from '../engine/onnx/onnxEngine.ts'
 import { verifyBundle } from '../model/openBundle.ts'
 import { resolveModel } from '../model/store.ts'
-import { askedFor, fillGap } from '../session/fillGap.ts'
 import type { Command } from './command.ts'
-import { type OpenRooms, openRooms } from './openRooms.ts'
-import { needs, parseProviders, providersOf } from './providers.ts'
+import { DoctorReport } from './doctorReport.ts'
+import { reportSettings, reportWorkspace } from './doctorSettings.ts'
+import { openRooms } from './openRooms.ts'
+import { parseProviders, providersOf } from './providers.ts'
+import { shownMs, type Timed, timedCompletion, tried } from './timedCompletion.ts'
 import { version } from './version.ts'
 
 export const doctor: Command = {
   name: 'doctor',
   positionals: [],
-  summary: 'Checks the model and the engine, and times a completion on this machine.',
+  summary: 'Checks settings, model and engine, and times a completion on this machine.',
+  details:
+    'Looks at the settings of the user and at the workspace it is started in. What it prints holds no password and no token.',
   options: {
-    model: { type: 'string', value: 'DIR', help: 'a model bundle, by folder or name (default: see "model use")' },
+    model: {
+      type: 'string',
+      value: 'DIR',
+      help: 'a model bundle, by folder or name (default: as the server takes it)',
+    },
     providers: {
       type: 'string',
       value: 'NAMES',
       help: 'execution providers to try before cpu, as in the setting of that name; the others are only told about',
     },
+    json: { type: 'boolean', help: 'print one JSON object' },
   },
   async run(args, { out }) {
-    const providers = parseProviders(args.text('providers') ?? 'cpu')
-    const check = async <Result>(what: string, work: () => Promise<[Result, string]>): Promise<Result | undefined> => {
-      try {
-        const [result, found] = await work()
-        out(`ok    ${what}: ${found}\n`)
-        return result
-      } catch (error) {
-        out(`FAIL  ${what}: ${messageOf(error)}\n`)
-        return undefined
-      }
-    }
-    out(
-      `lacuna ${version}, node ${process.version}, ${process.platform} ${process.arch}, ${availableParallelism()} threads, `,
-    )
-    out(`${(totalmem() / 2 ** 30).toFixed(0)} GiB\n`)
-    const dir = await check('model folder', async () => {
-      const found = await resolveModel(args.text('model'))
-      return [found, found]
-    })
-    if (!dir) return 2
-    const intact = await check('model files', async () => {
-      const verdicts = await verifyBundle(dir)
-      const bad = verdicts.filter(({ problem }) => problem)
-      if (bad.length > 0) throw new Error(bad.map(({ path, problem }) => `${path}: ${problem}`).join('; '))
-      return [true, `${verdicts.length} files, sizes and sha256 as lacuna.json says`]
-    })
-    if (!intact) return 2
-    const rooms = await check('engine', async () => {
-      const opened = await openRooms(dir, { cache: true, providers })
-      const passed = opened.report.passedOver.map((one) => `; ${one.provider} passed over: ${one.reason}`).join('')
-      return [opened, `onnx on ${opened.report.provider}, loaded in ${Math.round(opened.report.loadMs)} ms${passed}`]
-    })
-    if (!rooms) return 1
-    let timed: Timed | undefined
-    try {
-      timed = await check('completion', async () => {
-        const found = await timedCompletion(rooms)
-        return [found, `"${found.text}" in ${found.steps} steps, ${shown(found.stepMs)} ms each`]
-      })
-    } finally {
-      await rooms.close()
-    }
-    if (!timed) return 1
-    // After all else: a driver that takes the process with it must not hide what was found before.
-    for (const provider of providersOf(process.platform, process.arch)) {
-      if (!providers.includes(provider)) out(`note  ${provider}: ${await tried(dir, provider, timed)}\n`)
-    }
-    return 0
+    const json = args.flag('json')
+    const report = new DoctorReport(json ? () => {} : out)
+    const code = await examine(args.text('model'), args.text('providers'), report)
+    if (json) out(`${JSON.stringify({ code, ...report.asJson() }, null, 2)}\n`)
+    return code
   },
 }
 
-interface Timed {
-  readonly text: string
-  readonly steps: number
-  readonly stepMs: number
-}
+async function examine(
+  givenModel: string | undefined,
+  givenProviders: string | undefined,
+  report: DoctorReport,
+): Promise<number> {
+  const named = givenProviders === undefined ? undefined : parseProviders(givenProviders)
+  report.machine({
+    ...{ lacuna: version, node: process.version, platform: `${process.platform} ${process.arch}` },
+    ...{ processors: availableParallelism(), engineThreads: defaultThreads() },
+    memoryGiB: Math.round(totalmem() / 2 ** 30),
+  })
+  const file = await readUserSettings()
+  const { settings, warnings } = settingsInForce(file, undefined, undefined)
+  reportSettings(report, file, settings, warnings)
+  await reportWorkspace(report, process.cwd(), settings)
 
-/** The second of two: the first pays for what is made once, such as a device's programs. */
-async function timedCompletion(rooms: OpenRooms): Promise<Timed> {
-  const text =
-    'def mean(values):\n    total = 0\n    for value in values:\n        total += \n    return total / len(values)\n'
-  const request = {
-    text,
-    offset: text.indexOf('+= ') + 3,
-    scope: 'line' as const,
-    maxTokens: 8,
-    certainty: askedFor,
-  }
-  await fillGap(rooms, request, new AbortController().signal)
-  const result = await fillGap(rooms, request, new AbortController().signal)
-  if (result.kind === 'nothing') throw new Error(`the model filled nothing: ${result.reason}`)
-  return { text: result.edit.text, steps: result.steps, stepMs: result.ms.denoise / result.steps }
-}
-
-/** What a provider would be worth here. Never chosen by itself: see `engine/onnx/providerChain.ts`. */
-async function tried(dir: string, provider: string, wanted: Timed): Promise<string> {
-  const rooms = await openRooms(dir, { cache: true, providers: [provider] })
+  const dir = await report.check('model folder', async () => {
+    const found = await resolveModel(givenModel ?? settings.model)
+    return { result: found, found: withoutSecrets(found, homedir()) }
+  })
+  if (!dir) return 2
+  const intact = await report.check('model files', async () => {
+    const began = performance.now()
+    const verdicts = await verifyBundle(dir)
+    const bad = verdicts.filter(({ problem }) => problem)
+    if (bad.length > 0) throw new Error(bad.map(({ path, problem }) => `${path}: ${problem}`).join('; '))
+    const seconds = ((performance.now() - began) / 1000).toFixed(1)
+    for (const { path, bytes, sha256 } of verdicts) report.item('file', { path, bytes, sha256 })
+    return { result: true, found: `${verdicts.length} files, sizes and sha256 as lacuna.json says (${seconds} s)` }
+  })
+  if (!intact) return 2
+  const providers = named ?? [...settings.providers]
+  const rooms = await report.check('engine', async () => {
+    const opened = await openRooms(dir, { cache: true, providers })
+    const { provider, loadMs, passedOver } = opened.report
+    const passed = passedOver.map((one) => `; ${one.provider} passed over: ${one.reason}`).join('')
+    return { result: opened, found: `onnx on ${provider}, loaded in ${Math.round(loadMs)} ms${passed}` }
+  })
+  if (!rooms) return 1
+  let timed: Timed | undefined
   try {
-    const found = rooms.report.provider === provider ? await timedCompletion(rooms) : undefined
-    const failed = rooms.report.passedOver.find((one) => one.provider === provider)
-    if (!found || failed) {
-      const hint = needs[provider] ? `; ${needs[provider]}` : ''
-      return `cannot be used here: ${failed?.reason ?? 'no reason given'}${hint}`
-    }
-    const same = found.text === wanted.text ? 'the same completion' : `another completion ("${found.text}")`
-    const advice = found.stepMs < wanted.stepMs ? `set "providers" to ["${provider}"] to use it` : 'no gain'
-    return `works here: ${same}, ${shown(found.stepMs)} ms a step; ${advice}`
-  } catch (error) {
-    return `cannot be used here: ${messageOf(error)}`
+    timed = await report.check('completion', async () => {
+      const found = await timedCompletion(rooms)
+      const { text, steps, stepMs, encodeMs } = found
+      report.item('timing', { steps, stepMs, encodeMs })
+      const spent = `"${text}" in ${steps} steps, ${shownMs(stepMs)} ms each`
+      return { result: found, found: `${spent}; the context read in ${shownMs(encodeMs)} ms` }
+    })
   } finally {
     await rooms.close()
   }
-}
-
-function shown(ms: number): string {
-  return ms < 10 ? ms.toFixed(1) : ms.toFixed(0)
+  if (!timed) return 1
+  if (settings.engine !== undefined) {
+    const place = withoutSecrets(settings.engine, homedir())
+    report.note('engine setting', `passes are computed by ${place}; what is timed here is this machine`)
+  }
+  // After all else: a driver that takes the process with it must not hide what was found before.
+  for (const provider of providersOf(process.platform, process.arch)) {
+    if (!providers.some((one) => one === provider))
+      report.note(provider, await tried(dir, provider, timed).catch(messageOf))
+  }
+  return 0
 }

@@ -6,14 +6,15 @@ import { Turns } from '../cache/turns.ts'
 import { Denoiser } from '../denoise/denoiser.ts'
 import type { Keep } from '../denoise/wholeSurroundings.ts'
 import type { Engine } from '../engine/engine.ts'
-import { defaultThreads, openOnnxEngine } from '../engine/onnx/onnxEngine.ts'
+import { defaultThreads } from '../engine/onnx/onnxEngine.ts'
 import type { EngineOptions, OpenReport, PassedOver } from '../engine/onnx/protocol.ts'
 import { tokenizeIncrementally } from '../infill/tokenizeIncrementally.ts'
 import type { Manifest } from '../model/manifest.ts'
-import { type Bundle, openBundle } from '../model/openBundle.ts'
+import { type Bundle, openBundle, openTokens } from '../model/openBundle.ts'
 import { readTokenizer, type Tokenizer } from '../model/tokenizer.ts'
 import type { Rooms } from '../session/fillGap.ts'
 import type { SessionModel } from '../session/sessionModel.ts'
+import { openLocalEngine, openRemoteEngine, type RemoteEngine } from './openEngine.ts'
 
 export interface OpenRooms extends Rooms {
   readonly engine: Engine
@@ -28,6 +29,8 @@ export interface RoomOptions {
   readonly cache: boolean
   readonly threads?: number
   readonly deterministic?: boolean
+  /** Passes are computed there (default: here). Of the bundle only manifest and tokenizer are needed then. */
+  readonly engine?: RemoteEngine | undefined
   /** Execution providers to try before the processor, which is always there (default: none). */
   readonly providers?: readonly string[]
   /** Those that failed in this process, and are not tried again. */
@@ -61,8 +64,9 @@ const freshRows = 16
  * where there is none.
  */
 export async function openRooms(dir: string, options: RoomOptions = { cache: true }): Promise<OpenRooms> {
-  const bundle = await openBundle(dir)
-  const { attention, lengthMode, expandId, name } = bundle.manifest
+  const bundle = options.engine ? undefined : await openBundle(dir)
+  const manifest = bundle?.manifest ?? (await openTokens(dir))
+  const { attention, lengthMode, expandId, name } = manifest
   if (lengthMode === 'expand-delete' && expandId === undefined) {
     throw new BundleError(
       `${dir}: lacuna.json: length mode expand-delete needs an expandId, and there is none; run "lacuna model convert" again`,
@@ -76,22 +80,25 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
   if (attention === 'bidirectional' && (options.verify || (options.baseShare ?? 0) > 0)) {
     throw new UserError(`${name} cannot read left to right: there is no base to verify by, or to have a share`)
   }
-  const opening = openOnnxEngine(engineOptions(bundle, options), options.onMoved)
+  const opening =
+    bundle || !options.engine
+      ? openLocalEngine(engineOptions(bundle ?? (await openBundle(dir)), options), options.onMoved)
+      : openRemoteEngine(options.engine, manifest, async () => engineOptions(await openBundle(dir), options))
   // Read here while the worker opens the graph: each takes most of a second.
-  const reading = readTokenizer(dir, bundle.manifest.vocab)
+  const reading = readTokenizer(dir, manifest.vocab)
   const [opened, read] = await Promise.allSettled([opening, reading])
-  if (read.status === 'rejected' && opened.status === 'fulfilled') await opened.value.close()
-  const [engine, tokenizer] = [await opening, await reading]
+  if (read.status === 'rejected' && opened.status === 'fulfilled') await opened.value.engine.close()
+  const [{ engine, report }, tokenizer] = [await opening, await reading]
   const enabled = options.cache
   const turns = new Turns()
   return {
     engine,
     dir,
-    manifest: bundle.manifest,
+    manifest,
     get report() {
-      return engine.report
+      return report()
     },
-    model: sessionModel(bundle.manifest, tokenizer, options),
+    model: sessionModel(manifest, tokenizer, options),
     prefixes: new EncodingCache(engine, { maxBytes: prefixBytes, enabled }, turns),
     suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled }, turns),
     denoiser: new Denoiser(engine),

@@ -1,6 +1,7 @@
 /** Execution providers as the command line knows them: what a person names, and what there is to try on a platform. */
 import { UserError } from '../base/errors.ts'
-import { nearest, providerNames } from '../config/settings.ts'
+import { suggestion } from '../config/nearest.ts'
+import { providerNames } from '../config/settings.ts'
 
 /**
  * @param given names with commas between them.
@@ -11,9 +12,7 @@ export function parseProviders(given: string): string[] {
   const known: readonly string[] = providerNames
   const bad = names.find((name) => !known.includes(name))
   if (bad === undefined) return names
-  const near = nearest(bad, known)
-  const hint = near ? `did you mean "${near}"?` : `there are ${known.join(', ')}`
-  throw new UserError(`--providers: "${bad}" is no execution provider; ${hint}`)
+  throw new UserError(`--providers: "${bad}" is no execution provider; ${suggestion(bad, known)}`)
 }
 
 /** What onnxruntime-node 1.30 can be asked for beside cpu; cuda with libraries that are not in its package. */

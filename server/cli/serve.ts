@@ -1,5 +1,6 @@
 /** `lacuna --stdio`: the language server. */
 import { systemClock } from '../base/clock.ts'
+import { readUserSettings } from '../config/sources.ts'
 import type { OpenReport, PassedOver } from '../engine/onnx/protocol.ts'
 import { serveStdio } from '../lsp/serveStdio.ts'
 import type { OpenSession } from '../lsp/startServer.ts'
@@ -15,22 +16,29 @@ export const serve: Command = {
   summary: 'Serves an editor over standard input and output (Language Server Protocol 3.18).',
   options: {
     stdio: { type: 'boolean', help: 'the only transport' },
+    log: { type: 'string', value: 'FILE', help: 'write the log there as well (the setting "logFile" does too)' },
     clientProcessId: { type: 'string', value: 'PID', help: 'ignored; the protocol says it too' },
   },
-  run: () => serveStdio({ openSession, version }),
+  run: async (args) =>
+    serveStdio({
+      ...{ openSession, version, logFile: args.text('log') },
+      ...{ userFile: await readUserSettings(), readUserFile: readUserSettings },
+    }),
 }
 
 /** Of the whole process: what failed once is not trusted again, should the engine be replaced. */
 let lost: readonly PassedOver[] = []
 
 const openSession: OpenSession = async (settings, log) => {
-  const { model, providers } = settings()
+  const { model, providers, engine: address, engineElse } = settings()
   const onMoved = ({ provider, passedOver }: OpenReport) => {
     const failed = passedOver.at(-1)!
     lost = passedOver
     log('warn', `${failed.provider} is given up, ${provider} goes on: ${failed.reason}`)
   }
-  const rooms = await openRooms(await resolveModel(model), { cache: true, providers, lost, onMoved })
+  const onChange = (sentence: string) => log('warn', sentence)
+  const engine = address === undefined ? undefined : { address, standIn: engineElse === 'local', onChange }
+  const rooms = await openRooms(await resolveModel(model), { cache: true, providers, lost, onMoved, engine })
   const { provider, loadMs, passedOver } = rooms.report
   for (const { provider: other, reason } of passedOver) log('warn', `${other} passed over: ${reason}`)
   log('info', `${rooms.model.name} on ${provider}, loaded in ${Math.round(loadMs)} ms`)

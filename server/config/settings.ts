@@ -1,16 +1,47 @@
 /**
- * The one schema of settings, whoever sends them: initialization options, `workspace/configuration`, or a changed
- * configuration. Read key by key, so that one bad value never takes the others with it.
+ * The one schema of settings. Everything else is made from it: what is read (`readSettings.ts`), the JSON Schema
+ * (`settings.schema.json`) and the table in README.md, both written by `npm run schema`.
+ *
+ * `setBy` says who may set a key. `user`: only the user's own sources, since whoever chooses it chooses what is loaded or
+ * where text goes. `restrict`: a workspace too, but only to allow less. `anyone`: whatever the editor answers.
  */
 import { z } from 'zod'
 
 /** Execution providers by the names ONNX Runtime gives them; which of them exist depends on the platform. */
 export const providerNames = ['cuda', 'coreml', 'dml', 'webgpu', 'cpu'] as const
 
+/** When completions are made, from the most to the least: unasked, only by hand, never. */
+export const modes = ['auto', 'manual', 'off'] as const
+export type Mode = (typeof modes)[number]
+
+export type SetBy = 'user' | 'restrict' | 'anyone'
+
 const milliseconds = (most: number) => z.int().min(0).max(most)
+const mode = z.enum(modes)
+const user = { setBy: 'user' } satisfies { setBy: SetBy }
+const restrict = { setBy: 'restrict' } satisfies { setBy: SetBy }
 
 export const settingsSchema = z.object({
-  logLevel: z.enum(['error', 'warn', 'info', 'debug']).default('info').describe('How much goes to the log.'),
+  mode: mode
+    .default('auto')
+    .meta(restrict)
+    .describe('auto: completions come unasked. manual: ghost text asked for by hand only. off: none at all.'),
+  languages: z
+    .record(z.string().min(1), mode)
+    .default({})
+    .meta(restrict)
+    .describe('A mode for single languages, by their identifier in the editor: { "markdown": "off" }.'),
+  ignored: z
+    .array(z.string().min(1))
+    .default([])
+    .meta(restrict)
+    .describe(
+      'Files that get no completions unasked, in the words of .gitignore, from the workspace folder on. Those of the user may also take files out with "!", secret and git-ignored ones included.',
+    ),
+  menuWhenManual: z
+    .boolean()
+    .default(false)
+    .describe('In mode manual, answer the menu too: for editors whose own automatic completion is switched off.'),
   completion: z.boolean().default(true).describe("Offer completions in the editor's menu; false: ghost text only."),
   inline: z.boolean().default(true).describe('Offer ghost text (inline completions).'),
   maxTokens: z.int().min(1).max(1024).default(64).describe('The longest completion, in tokens.'),
@@ -32,129 +63,62 @@ export const settingsSchema = z.object({
     .describe(
       "Rest after a keystroke before the model is asked, the editor's own included; what is superseded stops between two passes anyway.",
     ),
-  model: z
-    .string()
-    .min(1)
-    .optional()
-    .describe("The model: a bundle's folder or name. In the user's own settings (initialization options) only."),
+  model: z.string().min(1).optional().meta(user).describe("The model: a bundle's folder or name."),
   providers: z
     .array(z.enum(providerNames))
     .default(['cpu'])
+    .meta(user)
     .describe(
-      'Execution providers to try before cpu, the last resort: cuda, coreml, dml, webgpu. See "lacuna doctor". In the user\'s own settings only.',
+      'Execution providers to try before cpu, the last resort: cuda, coreml, dml, webgpu. See "lacuna doctor".',
     ),
+  engine: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(user)
+    .describe(
+      'A server of the Open Inference Protocol that computes the passes: https://HOST:PORT (http: on this machine only). Token ids of documents go there.',
+    ),
+  engineElse: z
+    .enum(['nothing', 'local'])
+    .default('nothing')
+    .meta(user)
+    .describe('While that server is gone: no completions, or this machine computes.'),
+  logLevel: z.enum(['error', 'warn', 'info', 'debug']).default('info').describe('How much goes to the log.'),
+  logFile: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(user)
+    .describe(
+      'A file that the log is written to as well, by its full path; at 1 MB it is begun anew, two older ones are kept.',
+    ),
+  logText: z
+    .boolean()
+    .default(false)
+    .meta(user)
+    .describe('Let the log hold text of documents: completions, at level debug. Never otherwise.'),
 })
 
 export type Settings = Readonly<z.infer<typeof settingsSchema>>
+export type Key = keyof typeof settingsSchema.shape
 
 export const defaultSettings: Settings = settingsSchema.parse({})
 
-/**
- * Where settings come from. What a client answers to `workspace/configuration` is the user's and the workspace's in one,
- * and cannot be told apart; so the keys that only the user may set are not taken from it.
- */
-export type SettingsScope = 'user' | 'merged'
-
-export interface ReadSettings {
-  readonly settings: Settings
-  /** One for each key that was not understood, which then has its value from `base`. Sentences for the user. */
-  readonly warnings: readonly string[]
-}
-
-const userOnly: ReadonlySet<string> = new Set(['model', 'providers'])
-/** Under our section, but for the editor's extension. */
-const foreign: ReadonlySet<string> = new Set(['trace', 'enable', 'path', 'command'])
-
-/**
- * @param input settings, or an object that holds them under `lacuna`; null, undefined and `[]` (Lua's empty table) set
- *   nothing.
- * @param base what is in force where `input` says nothing.
- */
-export function readSettings(
-  input: unknown,
-  base: Settings = defaultSettings,
-  scope: SettingsScope = 'user',
-): ReadSettings {
-  const section = isObject(input) && 'lacuna' in input ? input.lacuna : input
-  if (section === undefined || section === null || (Array.isArray(section) && section.length === 0)) {
-    return { settings: base, warnings: [] }
-  }
-  if (!isObject(section)) {
-    return { settings: base, warnings: [`lacuna: wanted an object of settings, found ${shown(section)}; ignored`] }
-  }
-  const settings: Record<string, unknown> = { ...base }
-  const warnings: string[] = []
-  for (const [key, value] of Object.entries(section)) {
-    if (value === null || value === undefined || foreign.has(key)) continue
-    const path = `lacuna.${key}`
-    if (!isSetting(key)) {
-      const names = Object.keys(settingsSchema.shape)
-      const near = nearest(key, names)
-      warnings.push(`${path}: no such setting; ${near ? `did you mean "${near}"?` : `there are ${names.join(', ')}`}`)
-    } else if (scope === 'merged' && userOnly.has(key)) {
-      // A workspace must not choose what is loaded. Said only where it would have changed something.
-      if (JSON.stringify(value) !== JSON.stringify(base[key])) {
-        warnings.push(
-          `${path}: a workspace could set it here, so it is taken from the initialization options only; ignored`,
-        )
-      }
-    } else {
-      const read = settingsSchema.shape[key].safeParse(value)
-      if (read.success) settings[key] = read.data
-      else warnings.push(`${path}: ${complaint(key, value, read.error)}; ${stays(base[key])}`)
-    }
-  }
-  return { settings: settings as Settings, warnings }
-}
-
-type Key = keyof typeof settingsSchema.shape
+export const settingNames: readonly string[] = Object.keys(settingsSchema.shape)
 
 export function isSetting(key: string): key is Key {
   return Object.hasOwn(settingsSchema.shape, key)
 }
 
-function isObject(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+export function whoMaySet(key: Key): SetBy {
+  return (settingsSchema.shape[key].meta()?.setBy as SetBy | undefined) ?? 'anyone'
 }
 
-function complaint(key: Key, value: unknown, error: z.ZodError): string {
-  const problem = `${error.issues[0]!.message.replace(/^Invalid/, 'invalid')}, found ${shown(value)}`
-  if (key !== 'logLevel' || typeof value !== 'string') return problem
-  const near = nearest(value, ['error', 'warn', 'info', 'debug'])
-  return near ? `${problem}; did you mean "${near}"?` : problem
-}
-
-function stays(value: unknown): string {
-  return value === undefined ? 'it stays unset' : `it stays ${shown(value)}`
-}
-
-function shown(value: unknown): string {
-  const text = JSON.stringify(value)
-  return text.length > 40 ? `${text.slice(0, 39)}…` : text
-}
-
-/** The candidate fewest single-letter edits away, case aside, a beginning counting as one; none when no likely slip. */
-export function nearest(word: string, candidates: readonly string[]): string | undefined {
-  let best: string | undefined
-  let fewest = Math.max(2, Math.floor(word.length / 2.5)) + 1
-  for (const candidate of candidates) {
-    const [a, b] = [word.toLowerCase(), candidate.toLowerCase()]
-    const edits = a.startsWith(b) || (a.length > 2 && b.startsWith(a)) ? 1 : editDistance(a, b)
-    if (edits < fewest) [best, fewest] = [candidate, edits]
-  }
-  return best
-}
-
-/** Levenshtein's. */
-function editDistance(from: string, to: string): number {
-  let row = Array.from({ length: to.length + 1 }, (_, count) => count)
-  for (let i = 1; i <= from.length; i++) {
-    const next = [i]
-    for (let j = 1; j <= to.length; j++) {
-      const kept = row[j - 1]! + (from[i - 1] === to[j - 1] ? 0 : 1)
-      next.push(Math.min(kept, row[j]! + 1, next[j - 1]! + 1))
-    }
-    row = next
-  }
-  return row[to.length]!
+/** As JSON Schema (draft 2020-12), of what may be written: nothing is required. */
+export function settingsJsonSchema(): Record<string, unknown> {
+  const { $schema, ...rest } = z.toJSONSchema(settingsSchema, { io: 'input' })
+  // Files may name their own schema.
+  const patternProperties = { '^\\$schema$': { type: 'string' } }
+  return { $schema, title: 'Settings of Lacuna', ...rest, patternProperties, additionalProperties: false }
 }

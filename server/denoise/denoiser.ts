@@ -6,7 +6,7 @@
  * without an end is folded into the text before it, and the next one opens with what follows still in sight.
  */
 import { abortReason } from '../base/errors.ts'
-import type { Engine, Prediction, StepJob, TokenIds } from '../engine/engine.ts'
+import type { Encoding, Engine, Piece, Prediction, StepJob, TokenIds } from '../engine/engine.ts'
 import { type CanvasContext, surround } from './canvasContext.ts'
 import type { Asked, FillingRules } from './filling.ts'
 import { type Finish, type Hole, OpenHole, type Progress } from './hole.ts'
@@ -118,6 +118,26 @@ export class Denoiser {
       came = true
       this.expected--
       this.wake()
+    }
+  }
+
+  /**
+   * One pass over rows that are asked once and never filled: a keystroke waits for no more than that.
+   *
+   * @param pieces read for this pass alone.
+   * @param jobsOf given their encodings.
+   * @throws {Aborted} when the signal fires.
+   */
+  async look(
+    pieces: readonly Piece[],
+    jobsOf: (read: readonly Encoding[]) => readonly StepJob[],
+    signal: AbortSignal,
+  ): Promise<Prediction[]> {
+    const read = pieces.length > 0 ? await this.engine.encode(pieces, signal) : []
+    try {
+      return await this.engine.step(jobsOf(read), signal)
+    } finally {
+      this.engine.release(read.map(({ id }) => id))
     }
   }
 

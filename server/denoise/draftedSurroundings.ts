@@ -22,8 +22,16 @@ import type { Surroundings } from './surroundings.ts'
 
 export interface DraftedContext {
   readonly kind: 'drafted'
-  /** Of each text, of all but the last without its last token; `undefined` where nothing is left to encode. */
+  /**
+   * Of each text, of all but the last without its last token, and of the first without what is `begun`; `undefined` where
+   * nothing is left to encode.
+   */
   readonly encodings: readonly (EncodingId | undefined)[]
+  /**
+   * How many tokens at the end of the first text are rows of its hole, as if the hole began before them (default 0). A model
+   * that was taught to write on from every place of a gap knows no difference; fewer tokens are to be encoded.
+   */
+  readonly begun?: number
   /** Positions between the last token before a hole and the first token after it, less one. */
   readonly distance: number
   /** Whether committed rows are kept from pass to pass; without, all are computed anew: the same, for comparison. */
@@ -34,15 +42,21 @@ export class DraftedSurroundings implements Surroundings {
   private readonly engine: Engine
   private readonly texts: TokenIds[]
   private readonly pieces: (KeptRows | undefined)[] // of each text
+  private begun: TokenIds // known tokens that open the first hole
   private readonly distance: number
   private readonly keeps: boolean
   private readonly read: readonly ReadRows[] // of each hole: the last token before it, its middle, its guesses
   private readonly own = new Set<EncodingId>() // released at the end, or before
   private unread: readonly { hole: number; ids: TokenIds }[] = [] // what the pass in hand reads
 
-  constructor(engine: Engine, texts: readonly TokenIds[], { encodings, distance, keeps }: DraftedContext) {
+  constructor(engine: Engine, texts: readonly TokenIds[], { encodings, begun = 0, distance, keeps }: DraftedContext) {
     this.engine = engine
-    this.texts = [...texts]
+    const [first, ...others] = texts as [TokenIds, ...TokenIds[]]
+    const encoded = first.length - begun
+    if (!(begun >= 0 && encoded > 0))
+      throw new RangeError(`of ${first.length} tokens ${begun} were to open the hole; one must stand before it`)
+    this.begun = first.slice(encoded)
+    this.texts = [first.slice(0, encoded), ...others]
     this.pieces = encodings.map((id, i) => (id === undefined ? undefined : { id, rows: this.encodedRows(i) }))
     this.distance = distance
     this.keeps = keeps
@@ -57,7 +71,7 @@ export class DraftedSurroundings implements Surroundings {
     const keep: RowSpan[] = []
     for (let hole = 0; hole <= now; hole++) {
       const middle = hole < now ? holes[hole]!.canvas.leadingRun() : [...canvas.leadingRun(), ...draft!.ids]
-      const all = [this.texts[hole]!.at(-1)!, ...middle]
+      const all = [this.texts[hole]!.at(-1)!, ...this.begunOf(hole), ...middle]
       const { unread: ids, forgotten } = this.read[hole]!.goOnWith(all)
       this.forget(forgotten)
       if (ids.length === 0) continue
@@ -68,7 +82,7 @@ export class DraftedSurroundings implements Surroundings {
     this.unread = unread
     const said = draft!.ids.length
     const last = rows.ids.length - 1
-    const next = this.positionOf(now) + 1 + canvas.leftmostOpen()
+    const next = this.positionOf(now) + 1 + this.begunOf(now).length + canvas.leftmostOpen()
     const maskId = canvas.maskId
     const context = this.context(now)
     const asked = Array.from({ length: said + 1 }, (_, i) => last - said + i)
@@ -102,12 +116,14 @@ export class DraftedSurroundings implements Surroundings {
   async fold(hole: number, middle: TokenIds, signal: AbortSignal): Promise<void> {
     const text = this.texts[hole]!
     const before = this.pieces[hole]
-    const ids = [text.at(-1)!, ...middle.slice(0, -1)]
+    const known = [...this.begunOf(hole), ...middle]
+    const ids = [text.at(-1)!, ...known.slice(0, -1)]
     const piece = before ? { ids, after: before.id, rows: before.rows } : { ids }
     const [{ id, rows }] = (await this.engine.encode([piece], signal)) as [Encoding]
     this.own.add(id)
     this.pieces[hole] = { id, rows }
-    this.texts[hole] = [...text, ...middle]
+    this.texts[hole] = [...text, ...known]
+    if (hole === 0) this.begun = []
     // Whatever stands right of it has moved on: nothing that was kept is of use any more.
     for (const read of this.read) this.forget(read.goOnWith([]).forgotten)
   }
@@ -119,6 +135,10 @@ export class DraftedSurroundings implements Surroundings {
   private forget(ids: readonly EncodingId[]): void {
     this.engine.release(ids)
     for (const id of ids) this.own.delete(id)
+  }
+
+  private begunOf(hole: number): TokenIds {
+    return hole === 0 ? this.begun : []
   }
 
   private encodedRows(text: number): number {

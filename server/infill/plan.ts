@@ -143,7 +143,7 @@ export function endsInWord({ before, held }: Pick<Plan, 'before' | 'held'>): boo
  *
  * @param textOf the text of one token.
  */
-export function heldBackClamp(held: string, scope: Scope, textOf: (id: number) => string) {
+export function heldBackClamp(held: string, scope: Scope, textOf: (id: number) => string): TokenClamp {
   const rest = (leading: readonly number[]): string =>
     held.slice(leading.reduce((sum, id) => sum + textOf(id).length, 0))
   return {
@@ -155,6 +155,41 @@ export function heldBackClamp(held: string, scope: Scope, textOf: (id: number) =
       return text.startsWith(wanted) && !(scope === 'line' && text.includes('\n', wanted.length))
     },
   }
+}
+
+interface TokenClamp {
+  isOver(leading: readonly number[]): boolean
+  allows(leading: readonly number[], id: number): boolean
+}
+
+/**
+ * Holds the middle to all but the last of `ids`, and to another token than that one, of those that `mayStand`; within
+ * `clamp` all the while. Without ids the clamp itself.
+ */
+export function otherThanClamp(
+  ids: readonly number[],
+  clamp: TokenClamp,
+  mayStand: (id: number) => boolean,
+): TokenClamp {
+  if (ids.length === 0) return clamp
+  return {
+    isOver: (leading) => leading.length >= ids.length && clamp.isOver(leading),
+    allows(leading, id) {
+      if (leading.length < ids.length - 1) return id === ids[leading.length]
+      if (leading.length === ids.length - 1 && (id === ids.at(-1) || !mayStand(id))) return false
+      return clamp.isOver(leading) || clamp.allows(leading, id)
+    },
+  }
+}
+
+/**
+ * How many of the last ids belong to the line that they end in, less whole runs of `most`: what changes while a line is
+ * typed, but for a jump now and then. A pure function of the ids, and less than their number.
+ */
+export function lineTail(ids: readonly number[], most: number, textOf: (id: number) => string): number {
+  let count = 0
+  while (count < ids.length - 1 && !textOf(ids[ids.length - 1 - count]!).includes('\n')) count++
+  return count % most
 }
 
 export function toLineFeeds(text: string): string {

@@ -19,13 +19,22 @@ export interface ClientProfile {
    * an empty answer takes nothing from anybody (see the table below).
    */
   readonly tellsCursorBy: CursorRequest | undefined
+  /** A cursor is a selection of one character, or none was made: what is selected is more than that. */
+  readonly selectsCursor: boolean
+  /** Runs the command of an item when that was taken. */
+  readonly runsCommands: boolean
   /** The client's own rest after a keystroke before it asks for the menu, which counts towards our debounce. */
   readonly delayMs: number
 }
 
 export type CursorRequest = 'codeAction' | 'documentHighlight'
 
-type Habits = Partial<Pick<ClientProfile, 'format' | 'indent' | 'keepsAfterCursor' | 'tellsCursorBy' | 'delayMs'>>
+type Habits = Partial<
+  Pick<
+    ClientProfile,
+    'format' | 'indent' | 'keepsAfterCursor' | 'tellsCursorBy' | 'selectsCursor' | 'runsCommands' | 'delayMs'
+  >
+>
 
 /**
  * Code actions are asked of all servers side by side, and an empty list adds nothing. Highlights are asked of one server
@@ -33,15 +42,15 @@ type Habits = Partial<Pick<ClientProfile, 'format' | 'indent' | 'keepsAfterCurso
  * there ours would take the place of another's. Emacs adds those of all servers up. Neovim asks for neither by itself.
  */
 const habitsByName: Readonly<Record<string, Habits>> = {
-  neovim: { format: 'snippet', indent: 'relative', keepsAfterCursor: true, delayMs: 25 },
-  helix: { tellsCursorBy: 'codeAction', delayMs: 250 },
-  'kakoune-lsp': { format: 'snippet', indent: 'relative', tellsCursorBy: 'codeAction' },
-  'kak-lsp': { format: 'snippet', indent: 'relative', tellsCursorBy: 'codeAction' },
+  neovim: { format: 'snippet', indent: 'relative', keepsAfterCursor: true, runsCommands: true, delayMs: 25 },
+  helix: { tellsCursorBy: 'codeAction', selectsCursor: true, delayMs: 250 },
+  'kakoune-lsp': { format: 'snippet', indent: 'relative', tellsCursorBy: 'codeAction', selectsCursor: true },
+  'kak-lsp': { format: 'snippet', indent: 'relative', tellsCursorBy: 'codeAction', selectsCursor: true },
   'sublime text lsp': { indent: 'relative', tellsCursorBy: 'codeAction' },
-  emacs: { tellsCursorBy: 'documentHighlight', delayMs: 200 }, // lsp-mode; its ghost text waits longer still
+  emacs: { tellsCursorBy: 'documentHighlight', runsCommands: true, delayMs: 200 }, // lsp-mode; its ghost text waits longer still
   eglot: { tellsCursorBy: 'documentHighlight' },
   zed: { tellsCursorBy: 'codeAction' },
-  'visual studio code': { tellsCursorBy: 'codeAction' },
+  'visual studio code': { tellsCursorBy: 'codeAction', runsCommands: true },
 }
 
 export function clientProfile(name: string | undefined, capabilities: ClientCapabilities): ClientProfile {
@@ -56,6 +65,8 @@ export function clientProfile(name: string | undefined, capabilities: ClientCapa
     asIs: item?.insertTextModeSupport?.valueSet?.includes(1) ?? false,
     markdown: item?.documentationFormat?.includes('markdown') ?? false,
     tellsCursorBy: habits.tellsCursorBy,
+    selectsCursor: habits.selectsCursor ?? false,
+    runsCommands: habits.runsCommands ?? false,
     delayMs: habits.delayMs ?? 0,
   }
 }

@@ -7,13 +7,17 @@ import { oneLineEdit } from './oneLineEdit.ts'
 
 const longestLabel = 60 // UTF-16 units
 
-/** @returns undefined when the editor cannot be given this edit, or it changes nothing. */
+/**
+ * @param rank among the items of its answer, from 0.
+ * @returns undefined when the editor cannot be given this edit, or it changes nothing.
+ */
 export function completionItem(
   documents: Documents,
   uri: string,
   cursor: number,
   edit: TextEdit,
   profile: ClientProfile,
+  rank = 0,
 ): CompletionItem | undefined {
   const { text, languageId } = documents.snapshot(uri)!
   const whole = oneLineEdit(text, edit, cursor)
@@ -33,7 +37,7 @@ export function completionItem(
     kind: profile.format === 'snippet' ? CompletionItemKind.Snippet : CompletionItemKind.Text,
     documentation: profile.markdown ? { kind: 'markdown', value: fenced(absolute, languageId) } : absolute,
     filterText: (firstLine.startsWith(typed) ? firstLine : typed + firstLine) || label,
-    sortText: '~', // below what other servers offer
+    sortText: '~'.repeat(rank + 1), // below what other servers offer, in our order
     textEdit: {
       range: documents.rangeAt(uri, span),
       newText: profile.format === 'snippet' ? snippetOf(shown) : shown,

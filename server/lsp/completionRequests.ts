@@ -13,8 +13,11 @@
  */
 import {
   type CancellationToken,
+  type Command,
   type CompletionList,
+  type CompletionTriggerKind,
   ErrorCodes,
+  type InlineCompletionItem,
   type InlineCompletionList,
   InlineCompletionTriggerKind,
   LSPErrorCodes,
@@ -25,6 +28,7 @@ import {
 } from 'vscode-languageserver'
 import { Aborted, EngineGoneError, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
+import type { TextEdit } from '../base/spans.ts'
 import type { Settings } from '../config/settings.ts'
 import type { Answer, InfillRequest, Snapshot } from '../session/session.ts'
 import type { ClientProfile } from './clientProfiles.ts'
@@ -32,6 +36,7 @@ import { completionItem } from './completionItem.ts'
 import type { Documents } from './documents.ts'
 import { inlineItem } from './inlineItem.ts'
 import type { LazySession } from './lazySession.ts'
+import type { Asked } from './triggers.ts'
 
 /** What answering needs to know of the client, and how it tells of failures. */
 export interface Client {
@@ -40,17 +45,38 @@ export interface Client {
   /** Why requests are refused now: before `initialize`, after `shutdown`. */
   readonly refusal: () => ResponseError<void> | undefined
   readonly failed: (what: string, error: unknown) => void
+  /** The answer in place of the model's, where modes or private files have it so. */
+  readonly instead: (asked: Asked, budgetMs: number) => Answer | undefined | Promise<Answer | undefined>
+  /** Told of each reply as it begins to be made. */
+  readonly replying: (what: string, reply: Promise<unknown>) => void
+  /** For an item of so many UTF-16 units: what the client is to run when it was taken, if it does that. */
+  readonly acceptCommand: (units: number) => Command | undefined
   readonly log: Log
 }
 
 /** Neovim's menu and Helix ask as "invoked" when they ask again by themselves, so for the menu the word says nothing. */
-type CompletionAsked = TextDocumentPositionParams
+type CompletionAsked = TextDocumentPositionParams & {
+  readonly context?: { readonly triggerKind?: CompletionTriggerKind } | null
+}
 
 type InlineAsked = TextDocumentPositionParams & {
   readonly context?: {
     readonly triggerKind?: InlineCompletionTriggerKind
     readonly selectedCompletionInfo?: SelectedCompletionInfo | null
   } | null
+}
+
+interface How {
+  readonly invoked: boolean
+  readonly selected: SelectedCompletionInfo | undefined
+  readonly trigger: CompletionTriggerKind | undefined
+}
+
+type Completed = Extract<Answer, { kind: 'completion' }>
+
+/** The best first. */
+function editsOf({ edit, others = [] }: Completed): readonly TextEdit[] {
+  return [edit, ...others]
 }
 
 /** An answer that still fits the document. */
@@ -75,14 +101,20 @@ export class CompletionRequests {
     return this.guard('completion', async () => {
       const { completion, completionBudgetMs } = this.client.settings()
       if (!completion) return { isIncomplete: false, items: [] }
-      const outcome = await this.ask('completion', params, false, completionBudgetMs, undefined, token)
+      const trigger = params.context?.triggerKind
+      const how = { invoked: false, trigger, selected: undefined }
+      const outcome = await this.ask('completion', params, how, completionBudgetMs, token)
       const { answer, request } = outcome
       switch (answer.kind) {
         case 'completion': {
           const { uri } = request.snapshot
-          const item = completionItem(this.documents, uri, request.offset, answer.edit, this.client.profile())
-          if (!item) this.client.log('debug', 'completion: the edit does not fit on the line, or changes nothing')
-          return { isIncomplete: answer.partial, items: item ? [item] : [] }
+          const items = editsOf(answer).flatMap((edit, i) => {
+            const item = completionItem(this.documents, uri, request.offset, edit, this.client.profile(), i)
+            return item ? [item] : []
+          })
+          if (items.length === 0)
+            this.client.log('debug', 'completion: the edit does not fit on the line, or changes nothing')
+          return { isIncomplete: answer.partial, items }
         }
         case 'nothing':
           return { isIncomplete: false, items: [] }
@@ -100,12 +132,23 @@ export class CompletionRequests {
       const invoked = params.context?.triggerKind === InlineCompletionTriggerKind.Invoked
       const budget = invoked ? invokedBudgetMs : inlineBudgetMs
       const selected = params.context?.selectedCompletionInfo ?? undefined
-      const { answer, request } = await this.ask('inline', params, invoked, budget, selected, token)
+      const { answer, request } = await this.ask(
+        'inline',
+        params,
+        { invoked, selected, trigger: undefined },
+        budget,
+        token,
+      )
       switch (answer.kind) {
         case 'completion': {
-          const item = inlineItem(this.documents, request.snapshot.uri, request.offset, answer.edit)
-          if (!item) this.client.log('debug', 'inline: the edit does not fit on the line, or changes nothing')
-          return { items: item ? [item] : [] }
+          const items = editsOf(answer).flatMap((edit) => {
+            const item = inlineItem(this.documents, request.snapshot.uri, request.offset, edit)
+            const command = item && this.client.acceptCommand(lengthOf(item))
+            return item ? [{ ...item, ...(command ? { command } : {}) }] : []
+          })
+          if (items.length === 0)
+            this.client.log('debug', 'inline: the edit does not fit on the line, or changes nothing')
+          return { items }
         }
         case 'nothing':
           return { items: [] }
@@ -125,9 +168,8 @@ export class CompletionRequests {
   private async ask(
     method: 'completion' | 'inline',
     params: TextDocumentPositionParams,
-    invoked: boolean,
+    { invoked, selected, trigger }: How,
     budgetMs: number,
-    selected: SelectedCompletionInfo | undefined,
     token: CancellationToken,
   ): Promise<Outcome> {
     const uri = params?.textDocument?.uri
@@ -150,8 +192,10 @@ export class CompletionRequests {
     }
     const { signal, dispose } = signalOf(token, this.closing.signal)
     try {
-      const answer = await Promise.race([this.answer(request, budgetMs, signal), rejection(signal)])
+      const answer = await Promise.race([this.answer(request, trigger, budgetMs, signal), rejection(signal)])
       if (answer.kind === 'nothing') this.client.log('debug', `${method}: nothing: ${answer.reason}`)
+      if (answer.kind === 'completion' && this.client.settings().logText)
+        this.client.log('debug', `${method}: ${JSON.stringify(editsOf(answer).map(({ text }) => text))}`)
       return { request, answer: this.isCurrent(snapshot) ? answer : { kind: 'superseded' } }
     } catch (error) {
       // Our own signal knows better than the session who gave up.
@@ -164,10 +208,17 @@ export class CompletionRequests {
     }
   }
 
-  private async answer(request: InfillRequest, budgetMs: number, signal: AbortSignal): Promise<Outcome['answer']> {
+  private async answer(
+    request: InfillRequest,
+    trigger: CompletionTriggerKind | undefined,
+    budgetMs: number,
+    signal: AbortSignal,
+  ): Promise<Outcome['answer']> {
     if (signal.aborted) throw signal.reason
     const began = performance.now()
-    const session = await this.session.within(budgetMs)
+    const instead = await this.client.instead({ ...request, trigger }, budgetMs)
+    if (instead) return instead
+    const session = await this.session.within(budgetMs - (performance.now() - began))
     if (signal.aborted) throw signal.reason
     if (!session) return { kind: 'pending' }
     if (!this.isCurrent(request.snapshot)) return { kind: 'superseded' }
@@ -195,11 +246,16 @@ export class CompletionRequests {
       this.client.failed(what, error)
       throw new ResponseError(ErrorCodes.InternalError, `${what} failed: ${messageOf(error)}`)
     })
+    this.client.replying(what, reply)
     this.inHand.add(reply)
     const done = () => void this.inHand.delete(reply)
     reply.then(done, done)
     return reply
   }
+}
+
+function lengthOf({ insertText }: InlineCompletionItem): number {
+  return typeof insertText === 'string' ? insertText.length : insertText.value.length
 }
 
 /** A token cancelled before its request was dispatched never fires its event, so its state is read first. */

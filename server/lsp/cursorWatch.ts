@@ -1,43 +1,38 @@
 /**
  * Where somebody is in a document: told by what they type, and by requests that editors send of themselves when a cursor
- * rests. Handed to the session, which reads ahead; the requests are answered at once and with nothing, whatever it does.
+ * rests. Handed to the session, which reads ahead; no answer waits for it.
  */
 import type {
-  CodeAction,
-  CodeActionParams,
   DocumentHighlight,
   Position,
   ServerCapabilities,
   TextDocumentContentChangeEvent,
   TextDocumentPositionParams,
 } from 'vscode-languageserver'
-import type { Session } from '../session/session.ts'
+import type { Session, Snapshot } from '../session/session.ts'
 import type { CursorRequest } from './clientProfiles.ts'
 import type { Documents } from './documents.ts'
 
-/**
- * What is offered so that the client asks. VS Code leaves out a server that names no kind of action; rewriting is what
- * filling a gap is.
- */
+/** What is offered only so that the client asks. Code actions are offered to all. */
 export function cursorCapabilities(request: CursorRequest | undefined): ServerCapabilities {
-  switch (request) {
-    case 'codeAction':
-      return { codeActionProvider: { codeActionKinds: ['refactor.rewrite'] } }
-    case 'documentHighlight':
-      return { documentHighlightProvider: true }
-    case undefined:
-      return {}
-  }
+  return request === 'documentHighlight' ? { documentHighlightProvider: true } : {}
 }
 
 export class CursorWatch {
   private readonly documents: Documents
   /** The session when it is open and completions are wanted. A model that is still being loaded is not waited for. */
   private readonly session: () => Session | undefined
+  /** Whether a document may be read unasked. */
+  private readonly mayRead: (snapshot: Snapshot) => boolean | Promise<boolean>
 
-  constructor(documents: Documents, session: () => Session | undefined) {
+  constructor(
+    documents: Documents,
+    session: () => Session | undefined,
+    mayRead: (snapshot: Snapshot) => boolean | Promise<boolean>,
+  ) {
     this.documents = documents
     this.session = session
+    this.mayRead = mayRead
   }
 
   /** Null and not an empty list, which for some clients is an answer. */
@@ -46,10 +41,9 @@ export class CursorWatch {
     return null
   }
 
-  /** Where the range begins: some clients widen it to whole lines, others always have a character selected. */
-  codeActions(params: CodeActionParams): CodeAction[] {
-    this.tell(params?.textDocument?.uri, params?.range?.start, false)
-    return []
+  /** Where the range of a code action begins: some clients widen it to whole lines, others always have a character selected. */
+  rests(uri: string | undefined, position: Position | undefined): void {
+    this.tell(uri, position, false)
   }
 
   /** Of a document that was just changed. Several changes at once are no typing, and nor is a new text. */
@@ -63,6 +57,12 @@ export class CursorWatch {
     const snapshot = uri === undefined ? undefined : this.documents.snapshot(uri)
     if (!snapshot || !Number.isInteger(position?.line) || !Number.isInteger(position?.character)) return
     const offset = this.documents.offsetAt(snapshot.uri, position!) + furtherUnits
-    this.session()?.prepare({ snapshot, offset: Math.min(offset, snapshot.text.length), typing })
+    const prepare = (may: boolean) => {
+      if (!may || this.documents.snapshot(snapshot.uri) !== snapshot) return
+      this.session()?.prepare({ snapshot, offset: Math.min(offset, snapshot.text.length), typing })
+    }
+    const may = this.mayRead(snapshot)
+    if (may instanceof Promise) void may.then(prepare)
+    else prepare(may)
   }
 }

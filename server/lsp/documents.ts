@@ -12,6 +12,11 @@ interface Open {
 export class Documents {
   private readonly opened = new Map<string, Open>() // by uri
 
+  /** Of those that are open. */
+  get count(): number {
+    return this.opened.size
+  }
+
   open({ uri, languageId, version, text }: TextDocumentItem): void {
     const document = TextDocument.create(uri, languageId, version, text)
     this.opened.set(uri, { document, snapshot: { uri, languageId, version, text } })

@@ -2,6 +2,7 @@
  * The protocol edge: which messages are understood, and what the server says of itself. Answering is in
  * `completionRequests.ts`; how the process lives and ends in `serveStdio.ts`.
  */
+import { homedir } from 'node:os'
 import {
   type ClientCapabilities,
   type Connection,
@@ -9,21 +10,33 @@ import {
   ErrorCodes,
   type InitializeParams,
   type InitializeResult,
-  MessageType,
   ResponseError,
-  ShowMessageNotification,
   TextDocumentSyncKind,
 } from 'vscode-languageserver'
 import { type Clock, systemClock } from '../base/clock.ts'
 import { Aborted, messageOf, UserError } from '../base/errors.ts'
-import { type Log, type LogLevel, stderrLog } from '../base/log.ts'
-import { defaultSettings, isSetting, readSettings, type Settings } from '../config/settings.ts'
+import { isAtLeast, type Log, type LogLevel, stderrLog } from '../base/log.ts'
+import { LogFile } from '../base/logFile.ts'
+import { redacted } from '../config/redacted.ts'
+import type { Settings } from '../config/settings.ts'
+import type { SettingsFile } from '../config/sources.ts'
+import { WorkspaceRules } from '../config/workspaceRules.ts'
 import type { Session } from '../session/session.ts'
 import { type ClientProfile, clientProfile } from './clientProfiles.ts'
+import { actionClient, codeActionCapabilities, codeActions } from './codeActions.ts'
+import { Commands } from './commands.ts'
 import { CompletionRequests } from './completionRequests.ts'
+import { Configuration } from './configuration.ts'
 import { CursorWatch, cursorCapabilities } from './cursorWatch.ts'
 import { Documents } from './documents.ts'
 import { LazySession } from './lazySession.ts'
+import { StatusReport } from './status.ts'
+import { stackOf, TellUser } from './tellUser.ts'
+import { traceReply } from './traceReplies.ts'
+import { Triggers } from './triggers.ts'
+import { DidPartiallyAcceptCompletion, DidShowCompletion, didAcceptCommand, Usage } from './usage.ts'
+import { editClient } from './workspaceEdit.ts'
+import { WorkspaceFolders } from './workspaceFolders.ts'
 
 /**
  * Opens a session in the background. `settings()` is what is in force at the moment of the call, the debounce already
@@ -36,12 +49,19 @@ export interface ServerOptions {
   readonly version: string
   /** A log up to and including a level; default stderr. */
   readonly logAt?: (max: LogLevel) => Log
+  /** Written to as well, whatever the setting of that name says. */
+  readonly logFile?: string | undefined
+  /** The user's own settings as the process began, and again (default: none). */
+  readonly userFile?: SettingsFile
+  readonly readUserFile?: () => Promise<SettingsFile>
   readonly clock?: Clock
 }
 
 export interface Server {
   /** To the log at the level in force. */
   readonly log: Log
+  /** Resolves when it is known what the disk says of a document, which the first request would wait for. */
+  known(uri: string): Promise<void>
   /** Answers what is in hand, waits for the step in hand, closes the session. More calls wait for the same. */
   close(): Promise<void>
 }
@@ -58,54 +78,110 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   let state: 'new' | 'ready' | 'shutdown' = 'new'
   let capabilities: ClientCapabilities = {}
   let profile: ClientProfile = clientProfile(undefined, {})
-  let initial: Settings = defaultSettings
-  let settings: Settings = defaultSettings
-  const warned = new Set<string>()
-  const failedClasses = new Set<string>()
-  let warnings: readonly string[] = []
-  let readings = 0 // of the configuration
+  let logFile: LogFile | undefined
+  let ignoredBefore: string | undefined
+  const usage = new Usage()
 
-  const log: Log = (level, message) => logAt(settings.logLevel)(level, message)
-  const session = new LazySession(() => openSession(sessionSettings, log), clock)
+  const log: Log = (level, message) => {
+    const { logLevel } = configuration.settings
+    logAt(logLevel)(level, message)
+    if (isAtLeast(level, logLevel)) logFile?.write(level, message)
+  }
+  const configuration = new Configuration({
+    connection,
+    userFile: options.userFile,
+    readUserFile: options.readUserFile,
+    changed: settingsChanged,
+    log,
+  })
+  const user = new TellUser(connection, log)
+  const status = new StatusReport(connection, clock)
+  const session = new LazySession(() => status.whileOpening(() => openSession(sessionSettings, log)), clock)
+  const folders = new WorkspaceFolders(connection, () => rules.changed())
+  const rules = new WorkspaceRules({
+    folders: () => folders.paths,
+    ignored: ignoredNow,
+    now: () => clock.now(),
+    warn: (sentences) => user.warn(sentences),
+  })
+  const triggers = new Triggers({
+    settings: () => configuration.settings,
+    restriction: () => configuration.restriction,
+    rules,
+    clock,
+    changed: showMode,
+  })
   const requests = new CompletionRequests(documents, session, {
-    settings: () => settings,
+    settings: () => configuration.settings,
     profile: () => profile,
     refusal,
     failed,
+    instead: (asked, budgetMs) => triggers.instead(asked, budgetMs),
+    replying,
+    acceptCommand: (units) => (profile.runsCommands ? usage.offer(units) : undefined),
     log,
   })
-  const cursor = new CursorWatch(documents, () =>
-    state === 'ready' && (settings.completion || settings.inline) ? session.current : undefined,
+  const cursor = new CursorWatch(
+    documents,
+    () => (state === 'ready' && isWanted(configuration.settings) ? session.current : undefined),
+    (snapshot) => triggers.readsAhead(snapshot),
   )
+  const commands = new Commands(connection, documents, session, {
+    edits: () => editClient(capabilities),
+    show: (type, message) => user.show(type, message),
+    log,
+    clock,
+    immediate: {
+      'lacuna.printDebugInformation': debugInformation,
+      'lacuna.setMode': (argument) => understood(() => triggers.setMode(argument)),
+      'lacuna.snooze': (argument) => understood(() => triggers.snooze(argument)),
+      [didAcceptCommand]: (id) => usage.accepted(id),
+    },
+  })
   let closing: Promise<void> | undefined
 
   connection.onInitialize(initialize)
   connection.onInitialized(initialized)
-  connection.onDidChangeConfiguration(({ settings: pushed }) => readConfiguration(pushed))
-  connection.onDidOpenTextDocument(({ textDocument }) => documents.open(textDocument))
+  connection.onDidChangeConfiguration(({ settings: pushed }) => configuration.read(pushed))
+  connection.onDidOpenTextDocument(({ textDocument }) => {
+    documents.open(textDocument)
+    void rules.of(textDocument.uri) // looked up before anybody asks
+  })
   connection.onDidChangeTextDocument(({ textDocument: { uri, version }, contentChanges }) => {
     try {
-      if (documents.change(uri, version, contentChanges)) cursor.changed(uri, contentChanges)
-      else log('warn', 'a document was changed that is not open')
+      if (documents.change(uri, version, contentChanges)) {
+        commands.changed(uri)
+        cursor.changed(uri, contentChanges)
+      } else log('warn', 'a document was changed that is not open')
     } catch (error) {
       log('error', `a change was malformed; its document is ignored until opened again: ${messageOf(error)}`)
     }
   })
   connection.onDidCloseTextDocument(({ textDocument: { uri } }) => {
     documents.close(uri)
+    commands.changed(uri)
+    rules.forget(uri)
     session.current?.forget(uri)
   })
   connection.onCompletion((params, token) => requests.completion(params, token))
   connection.languages.inlineCompletion.on((params, token) => requests.inline(params, token))
   connection.onDocumentHighlight((params) => refusal() ?? cursor.highlights(params))
-  connection.onCodeAction((params) => refusal() ?? cursor.codeActions(params))
+  connection.onCodeAction((params) => {
+    const refused = refusal()
+    if (refused) return refused
+    cursor.rests(params?.textDocument?.uri, params?.range?.start)
+    return codeActions(documents, params, actionClient(capabilities, profile))
+  })
+  connection.onExecuteCommand((params) => refusal() ?? commands.execute(params))
+  connection.onNotification(DidShowCompletion, (params) => usage.shown(params))
+  connection.onNotification(DidPartiallyAcceptCompletion, (params) => usage.partlyAccepted(params))
   connection.onShutdown(() => {
     state = 'shutdown'
     // Not awaited: `exit` comes after the reply, and waits for it.
     void close()
   })
   connection.listen()
-  return { log, close }
+  return { log, close, known: async (uri) => void (await rules.of(uri)) }
 
   function initialize(params: InitializeParams): InitializeResult | ResponseError<never> {
     if (state !== 'new') return new ResponseError(ErrorCodes.InvalidRequest, 'the server is initialized already')
@@ -113,9 +189,8 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     capabilities = params.capabilities ?? {}
     const { name, version: clientVersion = '' } = params.clientInfo ?? {}
     profile = clientProfile(name, capabilities)
-    const read = readSettings(params.initializationOptions)
-    initial = settings = read.settings
-    warnings = read.warnings
+    configuration.start(params.initializationOptions, capabilities)
+    openLogFile()
     log('info', `lacuna ${version} for ${name ?? 'an unnamed client'} ${clientVersion}`.trimEnd())
     const encodings = capabilities.general?.positionEncodings
     if (encodings && !encodings.includes('utf-16')) {
@@ -128,71 +203,98 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
         completionProvider: { triggerCharacters },
         // Literally true: lsp-mode reads `{}` as absent.
         inlineCompletionProvider: true,
+        ...codeActionCapabilities,
+        executeCommandProvider: { commands: commands.names },
         ...cursorCapabilities(profile.tellsCursorBy),
+        ...folders.start(params),
       },
       serverInfo: { name: 'lacuna', version },
     }
   }
 
   async function initialized(): Promise<void> {
+    ignoredBefore = JSON.stringify(ignoredNow())
     session.open().catch((error: unknown) => failed('opening the model', error))
-    warn(warnings)
+    status.start(capabilities)
+    settingsChanged()
     if (capabilities.workspace?.didChangeConfiguration?.dynamicRegistration) {
       const { type } = DidChangeConfigurationNotification
-      connection.client.register(type, { section: 'lacuna' }).catch(sendFailed)
+      connection.client.register(type, { section: 'lacuna' }).catch(user.sendFailed)
     }
-    await readConfiguration(undefined)
+    folders.watch().catch(user.sendFailed)
+    await configuration.read(undefined)
   }
 
-  /** What the client answers when asked, else what it pushed. The initialization options stay underneath. */
-  async function readConfiguration(pushed: unknown): Promise<void> {
-    const reading = ++readings
-    let given = pushed
-    if (capabilities.workspace?.configuration) {
-      try {
-        given = await connection.workspace.getConfiguration('lacuna')
-      } catch (error) {
-        log('warn', `the client did not answer for its configuration: ${messageOf(error)}`)
-        return
-      }
-    } else if (!Object.keys(pushed ?? {}).some((key) => key === 'lacuna' || isSetting(key))) {
-      // All the client's settings in one object, none of them ours.
-      given = undefined
-    }
-    if (reading !== readings) return // asked again since: answers may come in any order
-    const read = readSettings(given, initial, 'merged')
-    settings = read.settings
-    warn(read.warnings)
+  function settingsChanged(): void {
+    user.warn(configuration.warnings)
+    const count = configuration.warnings.length
+    status.warn(count === 0 ? '' : `${count} setting${count === 1 ? '' : 's'} not understood; see the log`)
+    openLogFile()
+    const ignored = JSON.stringify(ignoredNow())
+    if (ignored !== ignoredBefore) rules.changed()
+    ignoredBefore = ignored
+    showMode()
   }
 
-  /** Settings that were not understood: one message, and not the same again. */
-  function warn(sentences: readonly string[]): void {
-    const unsaid = sentences.filter((sentence) => !warned.has(sentence))
-    if (unsaid.length === 0) return
-    for (const sentence of unsaid) {
-      warned.add(sentence)
-      log('warn', sentence)
-    }
-    show(MessageType.Warning, unsaid.join('\n'))
+  function ignoredNow() {
+    const { settings, restriction } = configuration
+    return { user: settings.ignored, merged: restriction.ignored ?? [] }
   }
 
-  /** To the log with its stack; to the user once for each class of failure, since silence looks like no suggestion. */
+  function showMode(): void {
+    const off = triggers.general === 'off' ? 'off' : ''
+    status.setInactive(off || (triggers.isSnoozed ? 'snoozed' : triggers.general === 'manual' ? 'only by hand' : ''))
+  }
+
+  function openLogFile(): void {
+    const path = options.logFile ?? configuration.settings.logFile
+    if (path === logFile?.given) return
+    logFile =
+      path === undefined ? undefined : new LogFile(path, { onProblem: (problem) => logAt('warn')('warn', problem) })
+  }
+
+  function replying(what: string, reply: Promise<unknown>): void {
+    traceReply(connection.tracer, clock, what, reply)
+    void status.whileAnswering(reply)
+    reply.then(
+      (result) => {
+        if ((result as { items?: readonly unknown[] } | null)?.items?.length) status.answered()
+      },
+      () => {}, // was said where it happened
+    )
+  }
+
+  /** To the log, to the user once for each class of failure, and to the status. */
   function failed(what: string, error: unknown): void {
-    if (error instanceof Aborted) return
-    const kind = error instanceof Error ? error.name : 'Error'
-    const details = error instanceof UserError || !(error instanceof Error) ? messageOf(error) : stackOf(error)
-    log('error', `${what} failed: ${details}`)
-    if (failedClasses.has(kind)) return
-    failedClasses.add(kind)
-    show(MessageType.Error, `Lacuna: ${what} failed: ${messageOf(error)}`)
+    user.failed(what, error)
+    if (!(error instanceof Aborted)) status.failed(`${what} failed: ${messageOf(error)}`)
   }
 
-  function show(type: MessageType, message: string): void {
-    connection.sendNotification(ShowMessageNotification.type, { type, message }).catch(sendFailed)
+  /** Arguments of a command that make no sense are the caller's to hear of. */
+  function understood<Result>(work: () => Result): Result | ResponseError<void> {
+    try {
+      return work()
+    } catch (error) {
+      if (error instanceof UserError) return new ResponseError(ErrorCodes.InvalidParams, error.message)
+      throw error
+    }
   }
 
-  function sendFailed(error: unknown): void {
-    log('warn', `the client could not be told: ${messageOf(error)}`)
+  /** What a report of a fault should say; no text of a document, and no name of one. */
+  function debugInformation() {
+    return {
+      version,
+      settings: redacted(configuration.settings, homedir()),
+      restriction: configuration.restriction,
+      warnings: configuration.warnings.length,
+      mode: triggers.general,
+      snoozed: triggers.isSnoozed,
+      status: status.current,
+      usage: usage.counts,
+      profile,
+      documents: documents.count,
+      sessionIsOpen: session.current !== undefined,
+    }
   }
 
   function refusal(): ResponseError<void> | undefined {
@@ -207,20 +309,20 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   }
 
   function sessionSettings(): Settings {
+    const { settings } = configuration
     return { ...settings, debounceMs: Math.max(0, settings.debounceMs - profile.delayMs) }
   }
 
   function close(): Promise<void> {
     state = 'shutdown'
-    closing ??= requests
-      .close()
+    closing ??= Promise.all([requests.close(), commands.close()])
       .then(() => session.close())
+      .then(() => logFile?.flush())
       .catch((error: unknown) => log('error', `closing failed: ${stackOf(error as Error)}`))
     return closing
   }
 }
 
-function stackOf(error: Error): string {
-  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : ''
-  return `${error.stack ?? error.message}${cause}`
+function isWanted({ completion, inline }: Settings): boolean {
+  return completion || inline
 }

@@ -23,7 +23,7 @@ const infillSchema = z.object({
   document_start_id: tokenId.optional(),
   length_mode: z.enum(['end-token', 'search', 'expand-delete']),
   canvas_sizes: z.array(count).min(1).default([8, 16, 24]),
-  drafting: z.strictObject({ distance: count, slots: count, open: count }).optional(),
+  drafting: z.strictObject({ distance: count, slots: count, open: count, begun: z.int().min(0).default(0) }).optional(),
   threshold: z.number().min(0).max(1).default(0.9),
   window: count.default(4),
   languages: z.array(z.string()).default([]),

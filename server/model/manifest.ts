@@ -36,7 +36,14 @@ const manifestSchema = z.strictObject({
   lengthMode: z.enum(['end-token', 'search', 'expand-delete']),
   canvasSizes: z.array(size.max(4096)).min(1),
   /** Rows of a canvas that write from the left and look ahead: what they were taught with. */
-  drafting: z.strictObject({ distance: size.max(4096), slots: size.max(4096), open: size.max(64) }).optional(),
+  drafting: z
+    .strictObject({
+      distance: size.max(4096),
+      slots: size.max(4096),
+      open: size.max(64),
+      begun: z.int().min(0).max(64).default(0),
+    })
+    .optional(),
   threshold: z.number().min(0).max(1),
   window: count.min(1), // how many slots from the leftmost open one may be committed in one step
   topK: count,

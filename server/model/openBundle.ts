@@ -70,6 +70,21 @@ export async function openBundle(dir: string, options: OpenBundleOptions = {}): 
   return { dir, manifest, graph, graphPath, int8: { shape, ...smoothing } }
 }
 
+/**
+ * The manifest, and a tokenizer that is as it says: all that is needed of a bundle whose weights are elsewhere.
+ *
+ * @throws {BundleError} as `openBundle`.
+ */
+export async function openTokens(dir: string): Promise<Manifest> {
+  const manifest = await readManifest(dir)
+  for (const path of ['tokenizer.json', 'config.json']) {
+    const file = manifest.files.find((candidate) => candidate.path === path)
+    const problem = file ? await fileProblem(dir, file, 'sha256') : 'lacuna.json does not list it'
+    if (problem) throw new BundleError(`${join(dir, path)}: ${problem}; run "lacuna model verify"`)
+  }
+  return manifest
+}
+
 function neededBy({ file, externalData }: Bundle['graph']): readonly string[] {
   return [file, ...externalData, 'tokenizer.json', 'config.json']
 }
@@ -79,6 +94,7 @@ const maxSmallBytes = 128 * 1024 * 1024 // of the graph, and of what the tokeniz
 export interface FileVerdict {
   readonly path: string
   readonly bytes: number
+  readonly sha256: string // as lacuna.json says; empty when it does not list the file
   readonly problem: string | undefined // one clause; undefined when the file is as lacuna.json says
 }
 
@@ -97,11 +113,11 @@ export async function verifyBundle(
     const graph = manifest.graphs.find((candidate) => candidate.file === file.path)
     const damage = await fileProblem(dir, file, 'sha256')
     const problem = damage ?? (graph && (await graphProblem(dir, manifest, graph)))
-    tell({ path: file.path, bytes: file.bytes, problem })
+    tell({ path: file.path, bytes: file.bytes, sha256: file.sha256, problem })
   }
   const listed = new Set(manifest.files.map(({ path }) => path))
   for (const path of new Set(manifest.graphs.flatMap(neededBy))) {
-    if (!listed.has(path)) tell({ path, bytes: 0, problem: 'lacuna.json does not list it' })
+    if (!listed.has(path)) tell({ path, bytes: 0, sha256: '', problem: 'lacuna.json does not list it' })
   }
   return verdicts
 }

@@ -18,12 +18,14 @@ import {
   type HolesPlan,
   heldBackClamp,
   lineBreakOf,
+  otherThanClamp,
   planHoles,
   type Scope,
   toLineFeeds,
 } from '../infill/plan.ts'
 import { sureRun } from './gate.ts'
 import {
+  begunOf,
   type Drafting,
   draftedLength,
   draftingOf,
@@ -40,16 +42,20 @@ export interface GapRequest {
   readonly maxTokens: number
   readonly languageId?: string
   readonly certainty: Certainty
+  /** The middle begins with all but the last of these tokens, and goes on with another one than that. */
+  readonly otherThan?: readonly number[]
 }
 
 /** Several gaps of one text, filled together. */
-export interface HolesRequest extends Omit<GapRequest, 'offset' | 'scope'> {
+export interface HolesRequest extends Omit<GapRequest, 'offset' | 'scope' | 'otherThan'> {
   /** From the left, with text between any two. */
-  readonly holes: readonly { readonly span: Span; readonly scope: Scope }[]
+  readonly holes: readonly AskedHole[]
   readonly maxTokens: number // of each
   /** Default: that of the model. */
   readonly order?: HoleOrder
 }
+
+export type AskedHole = { readonly span: Span } & Pick<GapRequest, 'scope' | 'otherThan'>
 
 /** How sure the model must be: products of the probabilities its tokens had when they were committed. */
 export interface Certainty {
@@ -108,11 +114,11 @@ export type FilledHoles = Cost & { readonly holes: readonly FilledHole[] }
  */
 export async function fillGap(
   rooms: Rooms,
-  { offset, scope, ...request }: GapRequest,
+  { offset, scope, otherThan, ...request }: GapRequest,
   signal: AbortSignal,
   onProgress: (edit: TextEdit) => void = () => {},
 ): Promise<Filled> {
-  const holes = [{ span: { start: offset, end: offset }, scope }]
+  const holes = [{ span: { start: offset, end: offset }, scope, ...(otherThan ? { otherThan } : {}) }]
   const filled = await fillHoles(rooms, { ...request, holes }, signal, ([edit]) => {
     if (edit) onProgress(edit)
   })
@@ -139,7 +145,7 @@ export async function fillHoles(
   const encodedBefore = rooms.prefixes.encodedRows + rooms.suffixes.encodedRows
   const spans = request.holes.map(({ span }) => span)
   const plan = planHoles(request.text, spans, model)
-  const way = wayOf(model, request.order)
+  const way = wayOf(model, plan, request.order)
   const finished = (middles: readonly (Progress & { finish?: Finish })[]): Finished[] => {
     const written = middles.map((progress, i) => {
       const complete = progress.finish === 'ended'
@@ -193,19 +199,22 @@ interface Way {
   readonly order: HoleOrder
   /** Where committed rows write from the left: what they were taught with. */
   readonly drafting: Drafting | undefined
+  /** Tokens before the first gap that are rows of its canvas. */
+  readonly begun: number
 }
 
 /** Rows that write from the left fill gap after gap; for another order all rows see each other. */
-function wayOf(model: SessionModel, wanted: HoleOrder | undefined): Way {
+function wayOf(model: SessionModel, { texts }: HolesPlan, wanted: HoleOrder | undefined): Way {
   const order = wanted ?? holeOrderOf(model)
-  return { order, drafting: order.kind === 'left-to-right' ? draftingOf(model) : undefined }
+  const drafting = order.kind === 'left-to-right' ? draftingOf(model) : undefined
+  return { order, drafting, begun: drafting ? begunOf(model, texts[0]!) : 0 }
 }
 
 /** Encodings that are exact for as long as the text stays; where there are none, the denoiser reads the text itself. */
 async function readContext(
   { model, prefixes, suffixes }: Rooms,
   { texts }: HolesPlan,
-  { drafting }: Way,
+  { drafting, begun }: Way,
   signal: AbortSignal,
   leases: Lease[],
 ): Promise<CanvasContext> {
@@ -216,12 +225,12 @@ async function readContext(
       const encodings: CausalContext['encodings'][number][] = []
       // The prefix last: it is the longest, and what an abandoned request leaves behind is of use all the same.
       for (const [i, text] of [...texts.entries()].reverse()) {
-        const ids = i === texts.length - 1 ? text : text.slice(0, -1)
+        const ids = i === texts.length - 1 ? text : text.slice(0, text.length - 1 - (i === 0 ? begun : 0))
         const lease = await (i === 0 ? prefixes : suffixes).encode(ids, signal)
         leases.push(lease)
         encodings[i] = lease.id
       }
-      if (drafting) return { kind: 'drafted', encodings, distance: drafting.distance, keeps: true }
+      if (drafting) return { kind: 'drafted', encodings, begun, distance: drafting.distance, keeps: true }
       return { kind: 'causal', encodings }
     }
   }
@@ -231,7 +240,7 @@ function denoiseRequest(
   { pieces, texts, held }: HolesPlan,
   { text, holes, maxTokens: wanted, certainty }: HolesRequest,
   model: SessionModel,
-  { order, drafting }: Way,
+  { order, drafting, begun }: Way,
   context: CanvasContext,
 ): DenoiseRequest {
   const { canvasSlots, maskId, endIds, expandId, lineBreakIds, lengthMode, maxPositions, tokenText } = model
@@ -251,11 +260,13 @@ function denoiseRequest(
   }
   return {
     texts,
-    holes: holes.map(({ scope }, i) => ({
-      length: drafting ? draftedLength(drafting) : lengthOf(model, maxTokens),
+    holes: holes.map(({ scope, otherThan = [] }, i) => ({
+      length: drafting ? draftedLength(drafting, i === 0 ? begun : 0) : lengthOf(model, maxTokens),
       maxTokens,
       floor: certainty.giveUp,
-      clamp: heldBackClamp(held[i]!, scope, tokenText),
+      clamp: otherThanClamp(otherThan, heldBackClamp(held[i]!, scope, tokenText), (id) =>
+        mayStand(tokenText(id), scope),
+      ),
       ...(drafting ? { recall: recallOf(i) } : {}),
       ...(scope === 'line' && !allAreLines ? { ownEndIds: new Set(lineEnds) } : {}),
     })),
@@ -272,6 +283,11 @@ function denoiseRequest(
     forbiddenIds: new Set([...model.forbiddenIds, ...(expandId === undefined ? [] : [expandId])]),
     urgent: allAreLines,
   }
+}
+
+/** No end of what is wanted. */
+function mayStand(token: string, scope: Scope): boolean {
+  return token !== '' && !(scope === 'line' && token.includes('\n'))
 }
 
 /** Rests of lines are what a person waits for while typing. */

@@ -8,13 +8,23 @@ import type { Clock } from '../base/clock.ts'
 import { Aborted, abortReason, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { applyEdit, type TextEdit } from '../base/spans.ts'
-import { CompletionCache, type Found, type KeptCompletion, type Place } from '../cache/completionCache.ts'
+import {
+  CompletionCache,
+  type Found,
+  type KeptCompletion,
+  type KeptText,
+  type Place,
+} from '../cache/completionCache.ts'
+import { isBlockPlace } from '../infill/blockPlace.ts'
 import { contextWindow } from '../infill/contextWindow.ts'
 import { windowSize } from '../infill/plan.ts'
+import { fillText } from './askedTasks.ts'
+import { type Candidates, fillCandidates } from './candidates.ts'
 import { askedFor, type Filled, fillGap, type Rooms, unasked } from './fillGap.ts'
 import { isWorthALook } from './gate.ts'
 import { type Ahead, readAhead } from './readAhead.ts'
 import type { Answer, InfillRequest, Session, Whereabouts } from './session.ts'
+import { scoreTokens } from './unlikely.ts'
 
 /** Times in milliseconds, from the arrival of a request. */
 export interface SessionSettings {
@@ -37,10 +47,13 @@ export interface LiveSessionOptions {
   readonly onFilled?: (filled: Filled) => void
 }
 
+/** Candidates are known of what was asked for by hand. */
+type Result = Filled & Partial<Pick<Candidates, 'others'>>
+
 interface Job {
   readonly place: Place
   readonly controller: AbortController
-  readonly result: Promise<Filled>
+  readonly result: Promise<Result>
   readonly invoked: boolean
   shown: TextEdit | undefined // best so far
   waiting: number // requests
@@ -101,6 +114,14 @@ export class LiveSession implements Session {
     this.readAhead(snapshot.uri, virtual, typing ? 'both' : 'prefix')
   }
 
+  fill(...task: Parameters<Session['fill']>) {
+    return fillText(this.rooms, ...task)
+  }
+
+  scoreTokens(...task: Parameters<Session['scoreTokens']>) {
+    return scoreTokens(this.rooms, ...task)
+  }
+
   forget(uri: string): void {
     for (const method of ['completion', 'inline']) this.waiting.get(`${method} ${uri}`)?.supersede()
     this.jobs.get(uri)?.controller.abort(new Aborted('superseded'))
@@ -140,7 +161,7 @@ export class LiveSession implements Session {
       job.wantedLater = true
       const hides = !request.invoked && showAbove > 0
       if (!job.shown || (hides && !isWorthALook(job.shown.text))) return { kind: 'pending' }
-      const partial = keptEdit(job.shown, offset, 'partial')
+      const partial: KeptCompletion = { ...keptText(job.shown, offset), kind: 'partial' }
       this.completions.set(place, partial)
       return answerOf(partial, offset, request)
     } finally {
@@ -149,7 +170,7 @@ export class LiveSession implements Session {
   }
 
   /** The document's job at this place, after the pause where a new one must begin. */
-  private async work(request: InfillRequest, virtual: Virtual, place: Place, signal: AbortSignal): Promise<Filled> {
+  private async work(request: InfillRequest, virtual: Virtual, place: Place, signal: AbortSignal): Promise<Result> {
     const { clock, settings } = this.options
     const arrival = ++this.arrivals
     this.newest.set(place.uri, { arrival, place })
@@ -207,13 +228,15 @@ export class LiveSession implements Session {
       text,
       offset,
       languageId: snapshot.languageId,
-      scope: 'line' as const,
+      scope: invoked && isBlockPlace(text, offset) ? ('block' as const) : ('line' as const),
       maxTokens,
       certainty: invoked ? askedFor : unasked(showAbove),
     }
-    const result = fillGap(this.rooms, gap, controller.signal, (edit) => {
+    const onProgress = (edit: TextEdit) => {
       job.shown = edit
-    })
+    }
+    const fill = invoked ? fillCandidates : fillGap
+    const result: Promise<Result> = fill(this.rooms, gap, controller.signal, onProgress)
     const job: Job = {
       place,
       controller,
@@ -237,7 +260,7 @@ export class LiveSession implements Session {
     return job
   }
 
-  private finished(place: Place, offset: number, filled: Filled): void {
+  private finished(place: Place, offset: number, filled: Result): void {
     this.completions.set(place, keptOf(filled, offset, this.options.settings().showAbove))
     this.options.onFilled?.(filled)
     const { kind, tokens, steps, encodedRows, ms } = filled
@@ -266,7 +289,7 @@ function placeOf(uri: string, { text, offset }: Virtual, { maxTokens, showAbove 
 
 /** Whether what is kept answers a request, or the model must be asked. */
 function serves({ kept, typed }: Found, invoked: boolean): boolean {
-  if (invoked) return kept.kind === 'whole'
+  if (invoked) return kept.others !== undefined
   return kept.kind !== 'partial' || typed > 0
 }
 
@@ -274,17 +297,17 @@ function samePlace(a: Place, b: Place): boolean {
   return a.uri === b.uri && a.scope === b.scope && a.before === b.before && a.after === b.after
 }
 
-function keptEdit({ span, text }: TextEdit, offset: number, kind: KeptCompletion['kind']): KeptCompletion {
-  return { text, replaceAfter: span.end - offset, kind }
+function keptText({ span, text }: TextEdit, offset: number): KeptText {
+  return { text, replaceAfter: span.end - offset }
 }
 
-function keptOf(filled: Filled, offset: number, showAbove: number): KeptCompletion {
-  const kind = filled.finish === 'unsure' ? 'unsure' : 'whole'
-  if (filled.kind === 'completion') {
-    const kept = keptEdit(filled.edit, offset, kind)
-    return kind === 'unsure' && showAbove > 0 && !isWorthALook(kept.text) ? { ...kept, hidden: true } : kept
-  }
-  return { text: '', replaceAfter: 0, reason: filled.reason, kind }
+function keptOf(filled: Result, offset: number, showAbove: number): KeptCompletion {
+  const kind: KeptCompletion['kind'] = filled.finish === 'unsure' ? 'unsure' : 'whole'
+  const others = filled.others?.map((edit) => keptText(edit, offset))
+  const asked = others ? { others } : {}
+  if (filled.kind === 'nothing') return { text: '', replaceAfter: 0, reason: filled.reason, kind, ...asked }
+  const kept: KeptCompletion = { ...keptText(filled.edit, offset), kind, ...asked }
+  return kind === 'unsure' && showAbove > 0 && !isWorthALook(kept.text) ? { ...kept, hidden: true } : kept
 }
 
 /** Back from the virtual document: a chosen item is part of the edit. */
@@ -292,14 +315,12 @@ function answerOf(kept: KeptCompletion, offset: number, { selected }: InfillRequ
   const partial = kept.kind === 'partial'
   if (kept.hidden) return { kind: 'nothing', reason: 'too little is sure to be worth a look' }
   if (kept.text === '') return { kind: 'nothing', reason: kept.reason ?? 'nothing was left to add' }
-  if (!selected)
-    return {
-      kind: 'completion',
-      partial,
-      edit: { span: { start: offset, end: offset + kept.replaceAfter }, text: kept.text },
-    }
-  const span = { start: selected.span.start, end: selected.span.end + kept.replaceAfter }
-  return { kind: 'completion', partial, edit: { span, text: selected.text + kept.text } }
+  const editOf = ({ text, replaceAfter }: KeptText): TextEdit => {
+    if (!selected) return { span: { start: offset, end: offset + replaceAfter }, text }
+    return { span: { start: selected.span.start, end: selected.span.end + replaceAfter }, text: selected.text + text }
+  }
+  const others = kept.others?.map(editOf) ?? []
+  return { kind: 'completion', partial, edit: editOf(kept), ...(others.length > 0 ? { others } : {}) }
 }
 
 function rejected(signal: AbortSignal): Promise<never> {

@@ -5,6 +5,7 @@
 import type { EncodingCache } from '../cache/encodingCache.ts'
 import { planGap } from '../infill/plan.ts'
 import type { Rooms } from './fillGap.ts'
+import { begunOf } from './sessionModel.ts'
 
 /**
  * What is worth reading. `prefix`: where a cursor merely rests; as it moves on only what it passes is read, while the
@@ -28,6 +29,6 @@ export async function readAhead(
   if (model.attention !== 'causal-context') return
   const { prefixIds, suffixIds } = planGap(text, offset, model)
   const read = async (cache: EncodingCache, ids: readonly number[]) => (await cache.encode(ids, signal, 'ahead')).end()
-  await read(prefixes, prefixIds.slice(0, -1)) // its last token is computed with the slots
+  await read(prefixes, prefixIds.slice(0, prefixIds.length - 1 - begunOf(model, prefixIds))) // the rest is computed with the slots
   if (ahead === 'both') await read(suffixes, suffixIds)
 }

@@ -2,6 +2,9 @@
  * What `lsp/` and `cli/` see of a session: one request in, one answer out. Offsets and strings only, no LSP.
  */
 import type { Span, TextEdit } from '../base/spans.ts'
+import type { FilledText } from '../infill/actions/layOut.ts'
+import type { FillRequest } from './askedTasks.ts'
+import type { ScoredToken, UnlikelyRequest } from './unlikely.ts'
 
 /** A document's text at one version; never changes. */
 export interface Snapshot {
@@ -25,8 +28,16 @@ export interface InfillRequest {
 }
 
 export type Answer =
-  /** `edit` belongs to the request's snapshot; `partial` when the budget cut it short and more is being made. */
-  | { readonly kind: 'completion'; readonly edit: TextEdit; readonly partial: boolean }
+  /**
+   * `edit` belongs to the request's snapshot, and so do the `others` to choose from, which are looked for when asked by hand;
+   * `partial` when the budget cut it short and more is being made.
+   */
+  | {
+      readonly kind: 'completion'
+      readonly edit: TextEdit
+      readonly others?: readonly TextEdit[]
+      readonly partial: boolean
+    }
   /** Nothing to offer, on purpose; `reason` is for the log. */
   | { readonly kind: 'nothing'; readonly reason: string }
   /** The budget was reached before anything could be shown; the work goes on, ask again. */
@@ -53,6 +64,28 @@ export interface Session {
    * predicts nothing. The newest of a document counts, and everything that is waited for goes first.
    */
   prepare(whereabouts: Whereabouts): void
+  /**
+   * Fills the holes of a text that is nobody's document yet, for a command.
+   *
+   * @param onProgress UTF-16 units written so far.
+   * @returns one for each hole, `undefined` where there is nothing to put.
+   * @throws {Aborted} when the signal fires.
+   */
+  fill(
+    request: FillRequest,
+    signal: AbortSignal,
+    onProgress: (writtenUnits: number) => void,
+  ): Promise<readonly (FilledText | undefined)[]>
+  /**
+   * How likely each token of a span is, with the true text on both sides of it.
+   *
+   * @throws {Aborted} when the signal fires.
+   */
+  scoreTokens(
+    request: UnlikelyRequest,
+    signal: AbortSignal,
+    onProgress: (done: number, of: number) => void,
+  ): Promise<readonly ScoredToken[]>
   /** The document was closed: drops what is kept for it. */
   forget(uri: string): void
   /** Supersedes all requests, waits for the pass in hand, frees the engine. */

@@ -3,7 +3,7 @@ import type { HoleOrder } from '../denoise/holeOrder.ts'
 import type { Length } from '../denoise/length.ts'
 import type { Schedule } from '../denoise/schedule.ts'
 import type { WholeContext } from '../denoise/wholeSurroundings.ts'
-import type { PlanModel } from '../infill/plan.ts'
+import { lineTail, type PlanModel } from '../infill/plan.ts'
 
 /** Plain data from the manifest, and the tokenizer's two ways. */
 export interface SessionModel extends PlanModel {
@@ -34,6 +34,7 @@ export interface Drafting {
   readonly distance: number // positions from the last token before a gap to the first one after it, less one
   readonly slots: number // of a canvas
   readonly open: number // rows that look ahead together
+  readonly begun: number // tokens before a gap that may open its canvas, at most
 }
 
 /** Lengths that are looked at by `search`: past 32 a score says little (CAL's ends at 64, and fails beyond some 16). */
@@ -53,8 +54,18 @@ export function draftingOf({ drafting, verify, baseShare }: SessionModel): Draft
   return verify || baseShare > 0 ? undefined : drafting
 }
 
-export function draftedLength({ slots }: Drafting): Length {
-  return { kind: 'drafted', slots, ...draftedAhead }
+/** @param begun slots that are taken by known tokens. */
+export function draftedLength({ slots }: Drafting, begun: number): Length {
+  return { kind: 'drafted', slots: slots - begun, ...draftedAhead }
+}
+
+/**
+ * How many tokens before a gap are rows of its canvas: those of the line. So a key typed costs a pass, and not a reading of its
+ * token besides.
+ */
+export function begunOf(model: SessionModel, prefixIds: readonly number[]): number {
+  const most = draftingOf(model)?.begun ?? 0
+  return most > 0 ? lineTail(prefixIds, most, model.tokenText) : 0
 }
 
 /** @param maxTokens at least one. */

@@ -15,6 +15,7 @@ export default defineConfig({
     benchProviders: 'test/bench/providers.ts',
     benchPeer: 'test/bench/peer.ts',
     benchSamplers: 'test/bench/samplers.ts',
+    benchActions: 'test/bench/actions.ts',
     benchFilters: 'test/bench/filters/filters.ts',
   },
   platform: 'node',

@@ -1,13 +1,21 @@
 import { expect, test } from 'vitest'
-import { defaultSettings, nearest, readSettings, type Settings } from '../../server/config/settings.ts'
+import { nearest } from '../../server/config/nearest.ts'
+import { readSettings } from '../../server/config/readSettings.ts'
+import { modeIn, strictest } from '../../server/config/restriction.ts'
+import { defaultSettings, isSetting, type Settings, settingNames, whoMaySet } from '../../server/config/settings.ts'
 
 const changed = (input: unknown, changes: Partial<Settings>) =>
-  expect(readSettings(input)).toEqual({ settings: { ...defaultSettings, ...changes }, warnings: [] })
+  expect(readSettings(input)).toEqual({ settings: { ...defaultSettings, ...changes }, restriction: {}, warnings: [] })
 
 test('nothing said: the defaults', () => {
   for (const input of [undefined, null, {}, [], { lacuna: {} }, { lacuna: null }, { lacuna: [] }]) changed(input, {})
   expect(defaultSettings).toEqual({
+    mode: 'auto',
+    languages: {},
+    ignored: [],
+    menuWhenManual: false,
     logLevel: 'info',
+    logText: false,
     completion: true,
     inline: true,
     maxTokens: 64,
@@ -17,6 +25,7 @@ test('nothing said: the defaults', () => {
     invokedBudgetMs: 5000,
     debounceMs: 0,
     providers: ['cpu'],
+    engineElse: 'nothing',
   })
 })
 
@@ -36,7 +45,9 @@ test('a misspelt key is named with its nearest; the rest stays in force', () => 
 })
 
 test('a key near to none gets the list', () => {
-  expect(readSettings({ colour: 'red' }).warnings[0]).toMatch(/^lacuna\.colour: no such setting; there are logLevel, /)
+  expect(readSettings({ colour: 'red' }).warnings[0]).toMatch(
+    /^lacuna\.colour: no such setting; there are mode, languages, /,
+  )
 })
 
 test('a bad value is named with what was found and what stays', () => {
@@ -84,6 +95,50 @@ test('a provider that does not exist is named, and the rest stays', () => {
   const { settings, warnings } = readSettings({ providers: ['webgl'] })
   expect(settings.providers).toEqual(['cpu'])
   expect(warnings[0]).toMatch(/^lacuna\.providers: .*"webgpu".*found \["webgl"\]; it stays \["cpu"\]$/)
+})
+
+test('a mode for each language; a bad one is named by its path and costs no more than itself', () => {
+  const { settings, warnings } = readSettings({ languages: { python: 'of', markdown: 'off', go: 1 } })
+  expect(settings.languages).toEqual({ markdown: 'off' })
+  expect(warnings).toEqual([
+    'lacuna.languages.python: invalid option: expected one of "auto"|"manual"|"off", found "of"; did you mean "off"?; ignored',
+    'lacuna.languages.go: invalid option: expected one of "auto"|"manual"|"off", found 1; ignored',
+  ])
+  expect(readSettings({ languages: 'python' }).warnings[0]).toContain('found "python"; it stays {}')
+})
+
+test('what the client answers may restrict: beside the settings, not in them', () => {
+  const base = readSettings({ mode: 'manual', ignored: ['a'] }).settings
+  const read = readSettings({ mode: 'auto', languages: { go: 'off' }, ignored: ['b'], maxTokens: 3 }, base, 'merged')
+  expect(read.settings).toEqual({ ...base, maxTokens: 3 })
+  expect(read.restriction).toEqual({ mode: 'auto', languages: { go: 'off' }, ignored: ['b'] })
+  expect(read.warnings).toEqual([])
+})
+
+test('a file of a workspace may restrict and nothing else', () => {
+  const input = { mode: 'off', model: 'evil', maxTokens: 3, ignord: ['x'], $schema: 'settings.schema.json' }
+  const read = readSettings(input, defaultSettings, 'workspace', '.lacuna.json: ')
+  expect(read.settings).toEqual(defaultSettings)
+  expect(read.restriction).toEqual({ mode: 'off' })
+  expect(read.warnings).toEqual([
+    '.lacuna.json: model: not allowed in a workspace, which may only restrict (mode, languages, ignored); ignored',
+    '.lacuna.json: maxTokens: not allowed in a workspace, which may only restrict (mode, languages, ignored); ignored',
+    '.lacuna.json: ignord: no such setting; did you mean "ignored"?',
+  ])
+})
+
+test('whatever leads out of the editor is set by the user alone', () => {
+  const names = settingNames.filter((name) => isSetting(name) && whoMaySet(name) === 'user')
+  expect(names).toEqual(['model', 'providers', 'engine', 'engineElse', 'logFile', 'logText'])
+})
+
+test('of several opinions the strictest counts', () => {
+  expect(strictest([])).toBe('auto')
+  expect(strictest(['auto', 'off', 'manual'])).toBe('off')
+  expect(strictest(['manual', 'auto'])).toBe('manual')
+  expect(modeIn({ mode: 'off', languages: { go: 'auto' } }, 'go')).toBe('auto')
+  expect(modeIn({ mode: 'off', languages: { go: 'auto' } }, 'c')).toBe('off')
+  expect(modeIn({}, 'constructor')).toBe('auto')
 })
 
 test('names of Object.prototype are no settings', () => {

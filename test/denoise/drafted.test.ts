@@ -41,6 +41,7 @@ interface Case {
   readonly clamp?: Clamp
   readonly keeps?: boolean
   readonly recall?: Recall
+  readonly begun?: number
 }
 
 async function run({
@@ -48,6 +49,7 @@ async function run({
   texts,
   recall,
   keeps = true,
+  begun = 0,
   clamp = noClamp,
   slots = 40,
   maxTokens = 30,
@@ -58,7 +60,7 @@ async function run({
   const ids = texts.map((text, i) => (i === 0 ? [byteIds.documentStart, ...text] : text))
   const encodings: (number | undefined)[] = []
   for (const [i, text] of ids.entries()) {
-    const told = i === ids.length - 1 ? text : text.slice(0, -1)
+    const told = i === ids.length - 1 ? text : text.slice(0, text.length - 1 - (i === 0 ? begun : 0))
     encodings.push(told.length > 0 ? (await engine.encode([{ ids: told }], never))[0]!.id : undefined)
   }
   const before = engine.liveCount
@@ -74,7 +76,7 @@ async function run({
     texts: ids,
     holes: ids.slice(1).map(() => hole),
     order: { kind: 'left-to-right', ahead: 'closed' },
-    context: { kind: 'drafted', encodings, distance, keeps },
+    context: { kind: 'drafted', encodings, distance, keeps, begun },
     schedule: { kind: 'leftmost-first', threshold: 0.9, window: 4 },
     maskId: byteIds.mask,
     endIds: new Set([byteIds.end]),
@@ -133,6 +135,39 @@ describe('a drafted middle', () => {
       }),
       { numRuns: 150 },
     ))
+
+  test('is the same where the hole begins earlier, with tokens of the text before it as its first rows', () =>
+    fc.assert(
+      fc.asyncProperty(cases, fc.integer({ min: 1, max: 4 }), async ({ seed, right, ...rest }, wanted) => {
+        const begun = Math.min(wanted, rest.texts[0]!.length)
+        const given = { ...rest, script: guessing(seed, right) }
+        const [one, plain] = [await run({ ...given, begun }), await run({ ...given, drafts: 0, keeps: false })]
+        expect(one.middles).toEqual(plain.middles)
+        const again = { ...rest, script: mixed(16), begun }
+        expect((await run(again)).middles).toEqual((await run({ ...again, drafts: 0, keeps: false })).middles)
+      }),
+      { numRuns: 200 },
+    ))
+
+  test('what follows stands as far from where the hole began, and rows of the text are computed once', async () => {
+    const texts = [
+      [1, 2, 3, 4],
+      [1, 2],
+    ]
+    const { engine } = await run({ texts, script: guessing(2, 0.5), begun: 3, maxTokens: 20, slots: 9 })
+    const [first] = engine.steps[0]!
+    expect([first!.ids.slice(0, 4), first!.positions.slice(0, 4)]).toEqual([
+      [1, 2, 3, 4],
+      [1, 2, 3, 4], // the document's start stands before them
+    ])
+    const following = first!.context.find(({ firstPosition }) => firstPosition > 0)
+    expect(following!.firstPosition).toBe(1 + 1 + distance)
+    expect(engine.steps[1]![0]!.positions[0], 'where the first token of the middle stands').toBe(5)
+  })
+
+  test('no hole begins before the text does', async () => {
+    await expect(run({ texts: [[1], [1]], script: guessing(1, 1), begun: 2 })).rejects.toThrow(RangeError)
+  })
 
   /** Behind the token 1, a middle long enough to tell. */
   const long = { seed: 2, texts: [[1], [1, 2]], maxTokens: 20 }

@@ -3,6 +3,7 @@ import { PassThrough } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createConnection } from 'vscode-languageserver/node'
 import * as lsp from 'vscode-languageserver-protocol/node'
+import { TextDocument } from 'vscode-languageserver-textdocument'
 import { systemClock } from '../../server/base/clock.ts'
 import { silent } from '../../server/base/log.ts'
 import { type OpenRooms, openRooms } from '../../server/cli/openRooms.ts'
@@ -93,4 +94,55 @@ test('the menu and the ghost text say the same', async () => {
   const [item] = answer.items
   expect(item!.textEdit!.newText).toContain('height')
   expect(await inline(marked, 'python')).toContain('return width * height\n')
+})
+
+/** Runs a command at the selection, or at `║`, and gives the document after its edit. */
+async function command(name: string, marked: string, languageId: string, argument: object = {}): Promise<string> {
+  const { selection } = parseMarked(marked)
+  const { uri, text, cursor, position } = await open(selection ? `${marked}║` : marked, languageId)
+  const document = TextDocument.create(uri, languageId, 1, text)
+  const range = selection
+    ? { start: document.positionAt(selection.start), end: document.positionAt(selection.end) }
+    : { start: position, end: document.positionAt(cursor) }
+  const done = new Promise<string>((resolve) => {
+    client.onRequest(lsp.ApplyWorkspaceEditRequest.type, ({ edit }) => {
+      resolve(TextDocument.applyEdits(document, edit.changes![uri]!))
+      return { applied: true }
+    })
+  })
+  await client.sendRequest(lsp.ExecuteCommandRequest.type, { command: name, arguments: [{ uri, range, ...argument }] })
+  return await done
+}
+
+test('two placeholders are filled together, and nothing else is touched', async () => {
+  const filled = await command(
+    'lacuna.fill',
+    '# 🦊\r\nclass Point:\r\n\tdef __init__(self, x, y):\r\n«\t\tself.x = ___\r\n\t\tself.y = ___\r\n»',
+    'python',
+  )
+  expect(filled).toBe('# 🦊\r\nclass Point:\r\n\tdef __init__(self, x, y):\r\n\t\tself.x = x\r\n\t\tself.y = y\r\n')
+})
+
+test('a misspelt name is fixed by what its diagnostic says', async () => {
+  const marked =
+    'def total(values):\n    result = 0\n    for value in values:\n        result += «vlaue»\n    return result\n'
+  const fixed = await command('lacuna.fix', marked, 'python', { message: '"vlaue" is not defined' })
+  expect(fixed).toBe(marked.replace('«vlaue»', 'value'))
+})
+
+test('a slip is what looks unlikely', async () => {
+  const { uri } = await open('def area(width, height):\n    return width * hieght║\n', 'python')
+  const published = new Promise<lsp.PublishDiagnosticsParams>((resolve) =>
+    client.onNotification(lsp.PublishDiagnosticsNotification.type, resolve),
+  )
+  const end = { line: 1, character: 25 }
+  const range = { start: { line: 1, character: 0 }, end }
+  await client.sendRequest(lsp.ExecuteCommandRequest.type, {
+    command: 'lacuna.unlikely',
+    arguments: [{ uri, range }],
+  })
+  const { diagnostics } = await published
+  expect(diagnostics.length).toBeGreaterThan(0)
+  for (const { range: marked } of diagnostics) expect(marked.start).toMatchObject({ line: 1 })
+  expect(diagnostics.some(({ range: marked }) => marked.start.character >= 19)).toBe(true)
 })

@@ -29,6 +29,17 @@ test('says what it can', async () => {
       textDocumentSync: { openClose: true, change: 2 },
       completionProvider: { triggerCharacters: ['.', '(', '[', '{', ',', ':', '=', ' '] },
       inlineCompletionProvider: true,
+      codeActionProvider: { codeActionKinds: ['quickfix', 'refactor.rewrite'] },
+      executeCommandProvider: {
+        commands: expect.arrayContaining([
+          'lacuna.fill',
+          'lacuna.unlikely',
+          'lacuna.printDebugInformation',
+          'lacuna.setMode',
+          'lacuna.snooze',
+          'lacuna.didAcceptCompletion',
+        ]),
+      },
     },
     serverInfo: { name: 'lacuna', version: '0.0.0-test' },
   })
@@ -133,7 +144,7 @@ test('cancelled by the client, during', async () => {
 })
 
 test('a session that ignores its signal holds up no answer', async () => {
-  const session: Session = { request: () => never, prepare: () => {}, forget: () => {}, close: async () => {} }
+  const session: Session = { ...scriptedSession(() => never), request: () => never, close: async () => {} }
   const server = await startServer(session)
   const opened = await server.open('x = ║')
   const source = new CancellationTokenSource()

@@ -15,7 +15,11 @@ export type Script = (request: InfillRequest) => Answer | Promise<Answer>
 
 export const never: Promise<never> = new Promise(() => {})
 
-export function scriptedSession(script: Script): ScriptedSession {
+/** @param tasks what commands ask for; what is not given fails. */
+export function scriptedSession(
+  script: Script,
+  tasks: Partial<Pick<Session, 'fill' | 'scoreTokens'>> = {},
+): ScriptedSession {
   const supersede = new Map<string, () => void>()
   const seen: InfillRequest[] = []
   const prepared: Whereabouts[] = []
@@ -37,6 +41,9 @@ export function scriptedSession(script: Script): ScriptedSession {
         new Promise<Answer>((answer) => answer(script(request))).then(resolve, reject)
       })
     },
+    fill: () => Promise.reject(new Error('this session fills no holes')),
+    scoreTokens: () => Promise.reject(new Error('this session scores no tokens')),
+    ...tasks,
     prepare: (whereabouts) => void prepared.push(whereabouts),
     forget: (uri) => void forgotten.push(uri),
     async close() {

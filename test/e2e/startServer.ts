@@ -3,12 +3,18 @@
  * read and on requests not answered exactly once.
  */
 import { PassThrough } from 'node:stream'
+import { pathToFileURL } from 'node:url'
 import { expect } from 'vitest'
 import * as lsp from 'vscode-languageserver/node'
 import { TextDocument } from 'vscode-languageserver-textdocument'
 import type { Clock } from '../../server/base/clock.ts'
 import type { LogLevel } from '../../server/base/log.ts'
-import { type OpenSession, type Server, startServer as start } from '../../server/lsp/startServer.ts'
+import {
+  type OpenSession,
+  type Server,
+  type ServerOptions,
+  startServer as start,
+} from '../../server/lsp/startServer.ts'
 import type { Session } from '../../server/session/session.ts'
 import { parseMarked } from '../markup.ts'
 
@@ -21,6 +27,12 @@ export interface ClientOptions {
   readonly configuration?: () => unknown
   /** Instead of a session that is there at once. */
   readonly openSession?: OpenSession
+  readonly workspaceFolders?: readonly string[] // paths
+  readonly userFile?: ServerOptions['userFile']
+  readonly readUserFile?: ServerOptions['readUserFile']
+  readonly logFile?: string
+  /** Before the first message: for whatever the server says of itself. */
+  readonly before?: (client: lsp.ProtocolConnection) => void
 }
 
 /** A document open in the client; `cursor` moves when the client types. */
@@ -45,6 +57,9 @@ export async function startServer(session: Session, options: ClientOptions = {})
       if (levels.indexOf(level) <= levels.indexOf(max)) log.push([level, message])
     },
     ...(options.clock ? { clock: options.clock } : {}),
+    ...(options.userFile ? { userFile: options.userFile } : {}),
+    ...(options.readUserFile ? { readUserFile: options.readUserFile } : {}),
+    logFile: options.logFile,
   })
 
   const replies = new Map<string | number, number>()
@@ -63,10 +78,13 @@ export async function startServer(session: Session, options: ClientOptions = {})
   client.onNotification(lsp.ShowMessageNotification.type, (message) => void messages.push(message))
   client.onRequest(lsp.RegistrationRequest.type, () => {})
   client.onRequest(lsp.ConfigurationRequest.type, async () => [(await options.configuration?.()) ?? null])
+  options.before?.(client)
   client.listen()
+  const workspaceFolders = options.workspaceFolders?.map((path) => ({ uri: pathToFileURL(path).href, name: path }))
   const initialized = await client.sendRequest(lsp.InitializeRequest.type, {
     processId: null,
     rootUri: null,
+    ...(workspaceFolders ? { workspaceFolders } : {}),
     capabilities: options.capabilities ?? {},
     ...(options.name ? { clientInfo: { name: options.name } } : {}),
     initializationOptions: options.initializationOptions,
@@ -82,13 +100,15 @@ export async function startServer(session: Session, options: ClientOptions = {})
     /** Messages shown since the last call. Those never taken fail the end. */
     takeMessages: () => messages.splice(0),
 
-    async open(marked: string, languageId = 'python'): Promise<Opened> {
+    /** @param path of the file, which need not be there; default: another one each time. */
+    async open(marked: string, languageId = 'python', path = `/document${count++}`): Promise<Opened> {
       const { text, cursor = text.length } = parseMarked(marked)
-      const uri = `file:///document${count++}`
+      const uri = path.startsWith('/') ? pathToFileURL(path).href : path
       const document = TextDocument.create(uri, languageId, 1, text)
       await client.sendNotification(lsp.DidOpenTextDocumentNotification.type, {
         textDocument: { uri, languageId, version: 1, text },
       })
+      await server.known(uri)
       return { uri, document, cursor }
     },
 

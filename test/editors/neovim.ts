@@ -15,7 +15,7 @@ import { promisify } from 'node:util'
 const run = promisify(execFile)
 
 /** The program to test with, or why there is none. */
-export function findNeovim(): { readonly program: string } | { readonly reason: string } {
+export function findNeovim(): Found {
   const program = process.env.LACUNA_NVIM ?? 'nvim'
   const { stdout, error } = spawnSync(program, ['--version'], { encoding: 'utf8' })
   if (error) return { reason: `no ${program}; LACUNA_NVIM can name one` }
@@ -27,6 +27,16 @@ export function findNeovim(): { readonly program: string } | { readonly reason: 
   return { program }
 }
 
+/** Neovim 0.11, whose client has completion in the menu and no ghost text. */
+export function findNeovim011(): Found {
+  const program = process.env.LACUNA_NVIM_011
+  if (!program) return { reason: 'LACUNA_NVIM_011 names none' }
+  const { stdout, error } = spawnSync(program, ['--version'], { encoding: 'utf8' })
+  return error || !stdout.startsWith('NVIM v0.11.') ? { reason: `${program} is no Neovim 0.11` } : { program }
+}
+
+type Found = { readonly program: string } | { readonly reason: string }
+
 export interface NeovimState {
   readonly lines: readonly string[]
   /** 1-based line, 0-based byte: as Neovim counts. */
@@ -35,6 +45,8 @@ export interface NeovimState {
   /** What is shown after the cursor and is not in the buffer; lines joined by LF. Empty when there is none. */
   readonly ghost: string
   readonly attached: boolean
+  /** Words of the menu, when it is open. */
+  readonly menu: readonly string[]
   /** Of ghost text, sent and not answered. */
   readonly waiting: boolean
 }
@@ -53,13 +65,21 @@ export interface Neovim {
   close(): Promise<void>
 }
 
-export async function startNeovim(program: string): Promise<Neovim> {
+/**
+ * @param setup Lua that is run in place of the set-up over the embedded model.
+ * @param more environment.
+ */
+export async function startNeovim(
+  program: string,
+  setup: string = embedded(),
+  more: Readonly<Record<string, string>> = {},
+): Promise<Neovim> {
   const folder = await realpath(await mkdtemp(join(tmpdir(), 'lacuna-nvim-')))
   const socket = join(folder, 'socket')
-  await writeFile(join(folder, 'init.lua'), config())
+  await writeFile(join(folder, 'init.lua'), config(setup))
   const home = (kind: string) => ({ [`XDG_${kind}_HOME`]: join(folder, kind.toLowerCase()) })
   const { VIM: _, NVIM: __, VIMINIT: ___, ...outer } = process.env
-  const env = { ...outer, ...home('CONFIG'), ...home('DATA'), ...home('STATE'), ...home('CACHE') }
+  const env = { ...outer, ...home('CONFIG'), ...home('DATA'), ...home('STATE'), ...home('CACHE'), ...more }
   const args = ['--headless', '-u', join(folder, 'init.lua'), '-n', '-i', 'NONE', '--listen', socket]
   const child = spawn(program, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
   let printed = ''
@@ -77,7 +97,10 @@ export async function startNeovim(program: string): Promise<Neovim> {
 
   const neovim: Neovim = {
     folder,
-    state: async () => JSON.parse(await lua('State()')) as NeovimState,
+    state: async () => {
+      const state = JSON.parse(await lua('State()')) as NeovimState
+      return { ...state, menu: Object.values(state.menu) } // Lua's empty table
+    },
     keys: async (keys) => void (await remote('--remote-send', keys)),
     async until(what, wanted, withinMs = 20_000) {
       const deadline = Date.now() + withinMs
@@ -120,15 +143,19 @@ export async function startNeovim(program: string): Promise<Neovim> {
   }
 }
 
-/** A user's, plus two functions for us to call. */
-function config(): string {
-  const [client, server] = [resolve('clients/neovim'), resolve('dist/main.js')].map((path) => JSON.stringify(path))
+function embedded(): string {
   return `
-vim.opt.runtimepath:append(${client})
 require('lacuna').setup({
-  cmd = { ${JSON.stringify(process.execPath)}, ${server}, '--stdio' },
+  cmd = { ${JSON.stringify(process.execPath)}, ${JSON.stringify(resolve('dist/main.js'))}, '--stdio' },
   settings = { showAbove = 0 }, -- whether the model is sure is no question of the editor
-})
+})`
+}
+
+/** A user's, plus two functions for us to call. */
+function config(setup: string): string {
+  return `
+vim.opt.runtimepath:append(${JSON.stringify(resolve('clients/neovim'))})
+${setup}
 vim.o.more = false
 vim.o.fixeol = false -- else it ends the last line on writing
 
@@ -153,14 +180,17 @@ function State()
       table.insert(shown, vim.iter(line):map(function(chunk) return chunk[1] end):join(''))
     end
   end
-  return vim.json.encode({
+  local state = {
     lines = vim.api.nvim_buf_get_lines(0, 0, -1, true),
     cursor = vim.api.nvim_win_get_cursor(0),
     mode = vim.api.nvim_get_mode().mode,
     ghost = table.concat(shown, '\\n'),
     attached = #vim.lsp.get_clients({ bufnr = 0, name = 'lacuna' }) > 0,
     waiting = next(waiting) ~= nil,
-  })
+    menu = vim.iter(vim.fn.complete_info({ 'items' }).items):map(function(item) return item.abbr ~= '' and item.abbr or item.word end):totable(),
+  }
+  if #state.menu == 0 then state.menu = vim.empty_dict() end
+  return vim.json.encode(state)
 end
 `
 }

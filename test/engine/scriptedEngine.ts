@@ -151,8 +151,9 @@ export class ScriptedEngine implements Engine {
     this.check(job.setIds, this.options.vocab)
     for (const position of job.positions) this.checkPosition(position)
     const { asked, scoreIds } = job
-    if (scoreIds && scoreIds.length !== asked.length)
-      throw new RangeError(`${scoreIds.length} tokens to score for ${asked.length} asked positions; give one for each`)
+    const askedCount = asked.length + (job.askedRows?.length ?? 0)
+    if (scoreIds && scoreIds.length !== askedCount)
+      throw new RangeError(`${scoreIds.length} tokens to score for ${askedCount} asked positions; give one for each`)
     this.check(scoreIds ?? [], this.options.vocab)
     for (const { first, count } of job.keep ?? []) {
       if (!(first >= 0 && count >= 0 && first + count <= job.ids.length))

@@ -13,10 +13,10 @@ test('five thousand messages', async () => {
   // Fuzz that meets nothing proves nothing.
   const count = (outcome: string) => summary.replies.get(outcome) ?? 0
   expect(summary.texts).toBeGreaterThan(1000)
-  expect(count('textDocument/completion: items')).toBeGreaterThan(100)
+  expect(count('textDocument/completion: items')).toBeGreaterThan(60)
   expect(count('textDocument/completion: empty, incomplete')).toBeGreaterThan(100)
   expect(count('textDocument/completion: error -32800')).toBeGreaterThan(20)
-  expect(count('textDocument/inlineCompletion: items')).toBeGreaterThan(100)
+  expect(count('textDocument/inlineCompletion: items')).toBeGreaterThan(60)
   expect(count('textDocument/inlineCompletion: error -32800')).toBeGreaterThan(100)
   expect(count('textDocument/inlineCompletion: error -32600')).toBeGreaterThan(5)
 })

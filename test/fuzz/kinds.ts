@@ -21,6 +21,7 @@ export interface Fuzzed {
   /** What `workspace/configuration` is answered with. */
   configuration: unknown
   isProbing: boolean // the configuration is told, whatever happens
+  isMuted: boolean // by a command: nothing may be asked of the session any more
   /** Commands that actions came with. */
   readonly commands: Command[]
   opened: number
@@ -86,7 +87,7 @@ const provided = ({ client }: Fuzzed) => client.capabilities
 function open(fuzzed: Fuzzed): void {
   const { client } = fuzzed
   // A uri that was closed comes back now and then, with whatever version its editor counts from.
-  const uri = `file:///fuzz/${client.random.below(fuzzed.opened++ + 1)}.py`
+  const uri = `untitled:${client.random.below(fuzzed.opened++ + 1)}.py`
   const known = client.documents.get(uri)
   const version = (known?.version ?? 1000 * fuzzed.opened) + 1
   client.open({ uri, languageId: client.random.pick(languages), version, text: randomFile(client.random) })
@@ -299,7 +300,7 @@ const noFailure: Pending['check'] = ({ error }) =>
   error?.code === codes.internal && !error.message.includes('the script') ? 'a failure of the server' : undefined
 
 function unknownDocument({ client }: Fuzzed): void {
-  const params = { textDocument: { uri: 'file:///fuzz/never-opened' }, position: { line: 0, character: 0 } }
+  const params = { textDocument: { uri: 'untitled:never-opened' }, position: { line: 0, character: 0 } }
   const method = client.random.pick(['textDocument/completion', 'textDocument/inlineCompletion'])
   const refusal = client.isShutDown
   client.request(method, params, (reply, { cancelled }) => {
@@ -339,12 +340,18 @@ function highlights(fuzzed: Fuzzed): void {
 }
 
 /** What an action offered, or anything at all under the name of a command. */
-function command({ client, commands }: Fuzzed): void {
+function command(fuzzed: Fuzzed): void {
+  const { client, commands } = fuzzed
   const { random } = client
   const names = client.capabilities.executeCommandProvider?.commands ?? []
   const offered = commands.length > 0 && random.chance(0.8) ? random.pick(commands) : undefined
   const name = offered?.command ?? random.pick([...names, 'lacuna.nothing'])
-  const params = { command: name, arguments: offered?.arguments ?? random.pick([undefined, [], [nonsense(random)]]) }
+  const params = {
+    command: name,
+    arguments:
+      offered?.arguments ?? random.pick([undefined, [], [nonsense(random)], [{ mode: 'auto' }], [{ minutes: 1 }]]),
+  }
+  if (/setMode|snooze/.test(name)) fuzzed.isMuted = true
   client.request('workspace/executeCommand', params, noFailure)
 }
 
@@ -428,7 +435,7 @@ function notifications({ client }: Fuzzed): void {
     {},
     { value: 'verbose' },
     { token: 1 },
-    { textDocument: { uri: 'file:///fuzz/0.py' } },
+    { textDocument: { uri: 'untitled:0.py' } },
     nonsense(random),
   ])
   client.notify(random.pick(methods), params)

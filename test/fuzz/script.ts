@@ -17,7 +17,12 @@ export interface Asking {
 }
 
 export type Said =
-  | { readonly kind: 'completion'; readonly edit: TextEdit; readonly partial: boolean }
+  | {
+      readonly kind: 'completion'
+      readonly edit: TextEdit
+      readonly others: readonly TextEdit[]
+      readonly partial: boolean
+    }
   | { readonly kind: 'nothing' | 'pending' | 'never' | 'failed' | 'gone' }
 
 const pieces = [
@@ -67,7 +72,8 @@ export function said(seed: number, { text, offset, selected }: Asking): Said {
   else if (random.chance(0.5)) insert += gone.replace(/🦊$/u, '🖊')
   if (random.chance(0.3)) insert += random.pick(pieces)
   const edit = { span: { start: at.start, end }, text: (selected?.text ?? '') + insert }
-  return { kind: 'completion', edit, partial: random.chance(0.2) }
+  const others = random.chance(0.2) ? ['other', '🦊'].map((other) => ({ ...edit, text: `${edit.text}${other}` })) : []
+  return { kind: 'completion', edit, others, partial: random.chance(0.2) }
 }
 
 /** @throws {EngineError} where the script fails. */

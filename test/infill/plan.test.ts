@@ -6,6 +6,8 @@ import {
   heldBack,
   heldBackClamp,
   lineBreakOf,
+  lineTail,
+  otherThanClamp,
   type PlanModel,
   planGap,
   planHoles,
@@ -286,6 +288,45 @@ describe('with the tokenizer of the embedded model', () => {
     const { prefixIds, suffixIds } = planGap('<|im_start|>a<|endoftext|>', 13, { ...model, encode, documentStartId: 0 })
     expect(prefixIds[0]).toBe(0)
     expect([...prefixIds.slice(1), ...suffixIds].filter((id) => id <= 16)).toEqual([])
+  })
+})
+
+describe('lineTail', () => {
+  const units = (text: string) => [...text].map((unit) => unit.charCodeAt(0))
+  const tail = (text: string, most = 8) => lineTail(units(text), most, (id) => String.fromCharCode(id))
+
+  test.each([
+    ['a\nbcd', 3],
+    ['a\n', 0],
+    ['a\nbcdefgh', 7],
+    ['a\nbcdefghi', 0], // a whole run: it is read as text
+    ['a\nbcdefghij', 1],
+    ['abc', 2], // one stands before it
+    ['a', 0],
+  ])('%j: %d', (text, count) => {
+    expect(tail(text)).toBe(count)
+  })
+})
+
+describe('otherThanClamp', () => {
+  const texts = ['', ' ', 'a', 'b', ' a', '\n']
+  const held = heldBackClamp(' ', 'line', (id) => texts[id]!)
+  const notA = otherThanClamp([4, 2], held, (id) => id !== 0 && id !== 5)
+
+  test('holds to all but the last, then to another one', () => {
+    expect([1, 2, 3, 4].filter((id) => notA.allows([], id))).toEqual([4])
+    expect([0, 1, 2, 3, 4, 5].filter((id) => notA.allows([4], id))).toEqual([1, 3, 4])
+    expect([notA.isOver([]), notA.isOver([4]), notA.isOver([4, 3])]).toEqual([false, false, true])
+  })
+
+  test('what is held back begins with another token too', () => {
+    const notSpaceA = otherThanClamp([4], held, (id) => id !== 0 && id !== 5)
+    expect([0, 1, 2, 3, 4, 5].filter((id) => notSpaceA.allows([], id))).toEqual([1])
+    expect(notSpaceA.isOver([1])).toBe(true)
+  })
+
+  test('without any is the other clamp', () => {
+    expect(otherThanClamp([], held, () => true)).toBe(held)
   })
 })
 

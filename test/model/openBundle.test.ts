@@ -164,5 +164,5 @@ test('verify misses what is needed and not listed', async () => {
     manifest.files = manifest.files.filter(({ path }) => path !== 'tokenizer.json')
   })
   const bad = (await verifyBundle(dir)).filter(({ problem }) => problem !== undefined)
-  expect(bad).toEqual([{ path: 'tokenizer.json', bytes: 0, problem: 'lacuna.json does not list it' }])
+  expect(bad).toEqual([{ path: 'tokenizer.json', bytes: 0, sha256: '', problem: 'lacuna.json does not list it' }])
 })

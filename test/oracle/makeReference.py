@@ -32,7 +32,7 @@ from safetensors.torch import load_file
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "training"))
-from reference import MASK, PAD, VOCAB, Model, infill, infill_at_once, load_base, surroundings, tree  # noqa: E402
+from reference import MASK, MOST_BEGUN, PAD, VOCAB, Model, infill, infill_at_once, load_base, surroundings, tree  # noqa: E402
 
 START_ID, PAD_ID, MASK_ID = 0, VOCAB, VOCAB + 1
 TOP, DIGITS = 8, 6
@@ -88,6 +88,8 @@ def answer_case(model, tokenizer, case):
     infilled_ids, steps = infill_at_once(model, prefix, suffix, stop=model.line_break_ids, **INFILL)
     margin = model.margin
     written_ids, written_margin = infill(model, prefix, suffix, most=16, stop=model.line_break_ids)
+    begun = min(len(prefix) - 2, 1 + len(case["name"]) % MOST_BEGUN)
+    begun_ids, begun_margin = infill(model, prefix, suffix, most=min(16, 23 - begun), stop=model.line_break_ids, begun=begun)
     return {
         **{key: case[key] for key in ("name", "language", "source", "licence", "prefixText", "suffixText", "slots")},
         "prefixIds": prefix_ids,
@@ -96,6 +98,7 @@ def answer_case(model, tokenizer, case):
         "rows": described(model, rows),
         "tree": answer_tree(model, prefix, suffix, middle_ids),
         "written": {"ids": written_ids, "margin": round(written_margin, DIGITS)},
+        "begun": {"count": begun, "ids": begun_ids, "margin": round(begun_margin, DIGITS)},
         "infill": {"ids": infilled_ids, "steps": steps, "margin": round(margin, DIGITS)},
     }
 

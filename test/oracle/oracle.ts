@@ -22,6 +22,8 @@ export interface OracleCase {
     readonly rows: readonly OracleRow[]
   }
   readonly written: { readonly ids: number[]; readonly margin: number }
+  /** The same with so many tokens before the last prefix token in the canvas. */
+  readonly begun: { readonly count: number; readonly ids: number[]; readonly margin: number }
   readonly infill: { readonly ids: number[]; readonly steps: number; readonly margin: number }
 }
 
@@ -39,8 +41,9 @@ const open = new AbortController().signal
 /** Positions from the last prefix token to the suffix, less one, where rows are committed-causal (`training/reference.py`). */
 export const distance = 24
 
-export async function encodeCase(engine: Engine, { prefixIds, suffixIds }: OracleCase): Promise<Encoding[]> {
-  return engine.encode([{ ids: prefixIds.slice(0, -1) }, { ids: suffixIds }], open)
+/** @param begun tokens before the last prefix token that are rows of the canvas. */
+export async function encodeCase(engine: Engine, { prefixIds, suffixIds }: OracleCase, begun = 0): Promise<Encoding[]> {
+  return engine.encode([{ ids: prefixIds.slice(0, prefixIds.length - 1 - begun) }, { ids: suffixIds }], open)
 }
 
 /** The prediction of every slot of a case's canvas. */

@@ -71,20 +71,23 @@ describe('float32 graph', () => {
   test('writes the tokens of the reference in fewer steps than tokens, guessing ahead', async () => {
     const denoiser = new Denoiser(engine)
     let [nearTies, steps, tokens] = [0, 0, 0]
-    for (const one of oracle.cases) {
-      const [prefix, suffix] = await encodeCase(engine, one)
+    for (const { one, begun, written } of oracle.cases.flatMap((one) => [
+      { one, begun: 0, written: one.written },
+      { one, begun: one.begun.count, written: one.begun },
+    ])) {
+      const [prefix, suffix] = await encodeCase(engine, one, begun)
       const result = await fillOne(
         denoiser,
         {
           ...{
             prefixIds: one.prefixIds,
             suffixIds: one.suffixIds,
-            maxTokens: 16,
+            maxTokens: Math.min(16, 23 - begun), // one canvas
             floor: 0,
             maskId: oracle.header.maskId,
           },
-          context: { kind: 'drafted', encodings: [prefix!.id, suffix!.id], distance, keeps: true },
-          length: { kind: 'drafted', slots: 23, drafts: 2, threshold: 0.2, open: 3 },
+          context: { kind: 'drafted', encodings: [prefix!.id, suffix!.id], distance, begun, keeps: true },
+          length: { kind: 'drafted', slots: 23 - begun, drafts: 2, threshold: 0.2, open: 3 },
           schedule: { kind: 'leftmost-first', threshold: 0.9, window: 4 }, // of no meaning here
           rules: rules(oracle),
         },
@@ -93,12 +96,12 @@ describe('float32 graph', () => {
       engine.release([prefix!.id, suffix!.id])
       steps += result.steps
       tokens += result.ids.length + (result.finish === 'ended' ? 1 : 0)
-      if (result.ids.join() !== one.written.ids.join() && one.written.margin < nearTie) nearTies++
-      else expect({ name: one.name, ids: result.ids }).toEqual({ name: one.name, ids: one.written.ids })
+      if (result.ids.join() !== written.ids.join() && written.margin < nearTie) nearTies++
+      else expect({ name: one.name, begun, ids: result.ids }).toEqual({ name: one.name, begun, ids: written.ids })
     }
     process.stderr.write(`${steps} steps for ${tokens} tokens; near-ties decided otherwise: ${nearTies}\n`)
     expect(steps).toBeLessThan(tokens)
-    expect(nearTies).toBeLessThanOrEqual(1)
+    expect(nearTies).toBeLessThanOrEqual(2)
   })
 
   test('denoises to the tokens of the reference in as many steps, where all rows see each other', async () => {

@@ -33,6 +33,37 @@ test('a bidirectional model reads the text itself: nothing is encoded, every pas
   expect(engine.steps.map(([job]) => [job!.ids.length, job!.context.length])).toEqual([[20, 0]])
 })
 
+describe('tokens of the line that open the canvas', () => {
+  const drafting = { distance: 24, slots: 23, open: 5, begun: 8 }
+
+  test('a key typed has nothing read, but for a jump now and then and a new line', async () => {
+    const above = '# whatever stands above it, long enough\n'
+    const line = `${above}x = one_thing + another\ny = 2\n`
+    const engine = new ScriptedEngine(document(line), byteEngine)
+    const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true })
+    const model = { ...byteModel, drafting }
+    const rooms = { model, prefixes: cache(), suffixes: cache(), denoiser: new Denoiser(engine), now: () => 0 }
+    const read: number[] = []
+    for (let typed = above.length + 1; typed < line.length; typed++) {
+      const request = { text: line.slice(0, typed), offset: typed, scope: 'line' as const, maxTokens: 32 }
+      const filled = await fillGap(rooms, { ...request, certainty: askedFor }, new AbortController().signal)
+      read.push(filled.encodedRows)
+      if (filled.kind === 'completion')
+        expect(request.text + filled.edit.text).toBe(line.slice(0, typed < above.length + 23 ? above.length + 23 : -1))
+    }
+    expect(read.slice(1).filter((rows) => rows > 0)).toEqual([8, 8, 8])
+  })
+
+  test('are none where the model was not taught so', async () => {
+    const { engine } = await fill('print(║\nmore', document('print(value)\nmore'), {
+      drafting: { ...drafting, begun: 0 },
+    })
+    expect(engine.steps[0]![0]!.positions[0]).toBe(6)
+    const { engine: with6 } = await fill('print(║\nmore', document('print(value)\nmore'), { drafting })
+    expect(with6.steps[0]![0]!.positions.slice(0, 7)).toEqual([0, 1, 2, 3, 4, 5, 6])
+  })
+})
+
 test('keeps rows between steps as the model’s settings say', async () => {
   const unsure = knows([byteIds.documentStart, ...bytesOf('print(value)\nmore')], () => 0.5)
   const whole = { keep: 'both', refreshEvery: 3, freshRows: 0 } as const

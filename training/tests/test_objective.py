@@ -29,8 +29,9 @@ def steps(tokenizer, count=40, **mix):
 
 
 def test_rows_say_the_text_between_what_they_see_and_what_follows(tokenizer):
+    from objective import BEGUN
     from reference import VOCAB
-    checked = 0
+    checked = begun = 0
     for c in steps(tokenizer, two_holes=0.0):
         text = lambda ids: tokenizer.decode([int(i) for i in ids], skip_special_tokens=False)
         for e in range(len(c.ids)):
@@ -40,15 +41,27 @@ def test_rows_say_the_text_between_what_they_see_and_what_follows(tokenizer):
                 said = c.target[e, rows]
                 if said[-1] != VOCAB:
                     continue  # a longer gap than the canvas
-                before = text(c.chunk[int(c.chunk[0] == 0) : c.seen[e, rows[0]]]) + text([c.ids[e, rows[0]]] if c.ids[e, rows[0]] else [])
-                assert before + text(said[:-1]) + following[:20] in TEXT
-                checked += 1
-    assert checked > 200
+                opening = c.ids[e, np.nonzero((c.gap[e] == g) & (c.ahead[e] == BEGUN))[0]]
+                before = [*c.chunk[: c.seen[e, rows[0]]], *opening, c.ids[e, rows[0]]]
+                assert text(before[int(before[0] == 0) :]) + text(said[:-1]) + following[:20] in TEXT
+                checked, begun = checked + 1, begun + (len(opening) > 0)
+    assert checked > 200 and checked / 4 < begun < checked * 3 / 4
+
+
+def test_what_opens_a_canvas_says_what_stands_there_but_never_half_a_word(tokenizer):
+    from objective import BEGUN
+    for c in steps(tokenizer, begun=1.0):
+        for e, r in zip(*np.nonzero(c.ahead == BEGUN)):
+            last = c.ahead[e, r + 1] == 0
+            assert c.target[e, r] == (-100 if last else c.ids[e, r + 1])
+            assert c.positions[e, r + 1] == c.positions[e, r] + 1 <= c.seen[e, r] + 8
 
 
 def test_no_row_sees_what_it_says(tokenizer):
     """A known row sees known rows up to itself; an open row those before its branch's first slot, and its branch."""
+    from objective import BEGUN
     for c in steps(tokenizer):
+        c.ahead[c.ahead == BEGUN] = 0
         for e, r in zip(*np.nonzero(c.target >= 0)):
             seen = np.nonzero(c.canvas[e, r])[0]
             own = seen[c.gap[e, seen] == c.gap[e, r]]

@@ -6,10 +6,12 @@ local M = {}
 ---@field cmd? string[] how the server is started; default: `lacuna --stdio`, else the server this file came with
 ---@field filetypes? string[] where it is attached
 ---@field key? string|false takes the ghost text in insert mode; does what it did before when there is none
+---@field keys? table<string, string|false> keys for `word`, `line`, `next`, `previous`; none by default
 ---@field menu? boolean offer completions in the menu too, which then opens by itself (default where ghost text is missing)
 ---@field settings? table the server's settings, without the word `lacuna` before them
 
 local ghost_text = vim.lsp.inline_completion ~= nil -- Neovim 0.12 and later
+local shown = vim.api.nvim_create_namespace('nvim.lsp.inline_completion') -- an existing name gives its id
 
 ---@type lacuna.Options
 local options = {
@@ -19,6 +21,7 @@ local options = {
     'typescript', 'typescriptreact', 'vim', 'yaml', 'zig',
   },
   key = '<Tab>',
+  keys = {},
   menu = not ghost_text,
   settings = {},
 }
@@ -64,6 +67,8 @@ end
 
 --- Fits an item of ours to what was typed since it was asked for: Neovim would put it where it belonged then. Our ranges
 --- start at the cursor, so what stands between there and the cursor now was typed, or the item is stale.
+---@return table? item nil when it is stale
+---@return string? typed what of its text stands in the buffer already; nil for items of others
 local function fitted(item)
   local client = vim.lsp.get_client_by_id(item.client_id)
   if not client or client.name ~= 'lacuna' or not item.range or type(item.insert_text) ~= 'string' then return item end
@@ -77,7 +82,28 @@ local function fitted(item)
     return nil
   end
   item.range = vim.range.extmark(buf, row, first, row, last + #typed)
-  return item
+  return item, typed
+end
+
+--- Takes as much of the ghost text as `pattern` matches of what is not typed yet, and has the rest shown again.
+local function accept_part(pattern)
+  local cut = false
+  local taken = ghost_text and vim.lsp.inline_completion.get({ on_accept = function(given)
+    local item, typed = fitted(given)
+    if not item or not typed then return item end
+    local rest = item.insert_text:sub(#typed + 1)
+    local part = rest:match(pattern) or rest
+    if part == '' or part == rest then return item end
+    local row, first = item.range:to_extmark()
+    item.insert_text = typed .. part
+    -- What the whole replaces stands after the part.
+    item.range = vim.range.extmark(vim.api.nvim_get_current_buf(), row, first, row, first + #typed)
+    cut = true
+    return item
+  end })
+  local buf = vim.api.nvim_get_current_buf()
+  if taken then vim.schedule(function() if cut then ask(buf) end end) end
+  return taken
 end
 
 --- Takes the ghost text; for a mapping of your own.
@@ -86,15 +112,65 @@ function M.accept()
   return ghost_text and vim.lsp.inline_completion.get({ on_accept = fitted })
 end
 
-local description = 'Take the ghost text'
+--- The same for its first word.
+---@return boolean
+function M.accept_word() return accept_part('^[^%w_\128-\255]*[%w_\128-\255]*') end
+
+--- The same for its first line that is not empty.
+---@return boolean
+function M.accept_line() return accept_part('^\n*[^\n]*') end
+
+--- By buffer: how many candidates there are, and how far to step on once they have come.
+local candidates, step = {}, {}
+
+--- Neovim asks as "automatic", which gets one candidate. Before a step the question is made one asked by hand.
+local function watch(client)
+  if client.lacuna_watched then return end
+  client.lacuna_watched = true
+  local request = client.request
+  client.request = function(self, method, params, handler, buf)
+    if method ~= 'textDocument/inlineCompletion' or not handler or not buf then
+      return request(self, method, params, handler, buf)
+    end
+    local count = step[buf]
+    step[buf] = nil
+    if count then params.context.triggerKind = vim.lsp.protocol.InlineCompletionTriggerKind.Invoked end
+    return request(self, method, params, function(err, result, context)
+      if result and not err then candidates[buf] = #(result.items or result) end
+      handler(err, result, context)
+      if count and not err and candidates[buf] > 1 then vim.lsp.inline_completion.select({ bufnr = buf, count = count }) end
+    end, buf)
+  end
+end
+
+--- Shows the candidate `count` further on.
+---@param count integer
+---@return boolean false when there is no ghost text
+function M.cycle(count)
+  local buf = vim.api.nvim_get_current_buf()
+  if not ghost_text or #vim.api.nvim_buf_get_extmarks(buf, shown, 0, -1, { limit = 1 }) == 0 then return false end
+  vim.schedule(function()
+    if (candidates[buf] or 0) > 1 then return vim.lsp.inline_completion.select({ bufnr = buf, count = count }) end
+    step[buf] = count
+    ask(buf)
+  end)
+  return true
+end
+
+local actions = {
+  word = { 'Take a word of the ghost text', M.accept_word },
+  line = { 'Take a line of the ghost text', M.accept_line },
+  next = { 'Next ghost text', function() return M.cycle(1) end },
+  previous = { 'Previous ghost text', function() return M.cycle(-1) end },
+}
 
 --- In this buffer, over whatever the key did there, which it still does when there is no ghost text.
-local function map(key, buf)
+local function map(key, buf, description, take)
   -- The server may attach to a buffer that is not the current one.
   local before = vim.api.nvim_buf_call(buf, function() return vim.fn.maparg(key, 'i', false, true) end)
   if before.desc == description then return end
   vim.keymap.set('i', key, function()
-    if M.accept() then return '<C-g>u' end -- taken after this; can be undone without what was typed
+    if take() then return '<C-g>u' end -- taken after this; can be undone without what was typed
     if not before.lhs then return key end
     if not before.callback then return before.expr == 1 and vim.api.nvim_eval(before.rhs) or before.rhs end
     if before.expr == 1 then return before.callback() or '' end
@@ -109,9 +185,13 @@ vim.api.nvim_create_autocmd('LspAttach', {
     local client = vim.lsp.get_client_by_id(event.data.client_id)
     if not client or client.name ~= 'lacuna' then return end
     if ghost_text then
+      watch(client)
       vim.lsp.inline_completion.enable(true, { bufnr = event.buf })
       ask(event.buf)
-      if options.key then map(options.key, event.buf) end
+      if options.key then map(options.key, event.buf, 'Take the ghost text', M.accept) end
+      for name, key in pairs(options.keys) do
+        if key then map(key, event.buf, unpack(actions[name])) end
+      end
     end
     if options.menu then vim.lsp.completion.enable(true, client.id, event.buf, { autotrigger = true }) end
   end,

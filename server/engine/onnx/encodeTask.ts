@@ -1,6 +1,7 @@
 /** Reads pieces causally, one after the other, in passes of at most `passRows` rows. */
+
+import { checkedIds, checkedPositions } from '../checks.ts'
 import type { Encoding, Piece } from '../engine.ts'
-import { checkedIds, checkedPositions } from './checks.ts'
 import { rowsOf, runsOf, type Segment } from './encodings.ts'
 import { textGroup } from './pass.ts'
 import type { FromWorker } from './protocol.ts'

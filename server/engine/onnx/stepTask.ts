@@ -1,6 +1,7 @@
 /** One step for all its jobs: in one pass where they have at most `passRows` rows together; a job is never cut. */
+
+import { allAskedRows, checkedIds, checkedPositions, checkedScores, checkedSees, checkedSpans } from '../checks.ts'
 import type { ContextPiece, Encoding, StepJob } from '../engine.ts'
-import { allAskedRows, checkedIds, checkedPositions, checkedScores, checkedSees, checkedSpans } from './checks.ts'
 import { type Run, rowsOf, runsOf } from './encodings.ts'
 import type { GroupResult, KeptRows, RowGroup } from './pass.ts'
 import type { FromWorker } from './protocol.ts'

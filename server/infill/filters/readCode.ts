@@ -3,6 +3,7 @@
  * that a bracket would stand twice, no parser. What it takes wrongly, such as a regular expression with a lone quote,
  * it forgets at the next line.
  */
+import { type CodeSyntax, codeSyntaxOf } from '../languages.ts'
 import type { FinishContext } from './filter.ts'
 import { cursorLine, indentOf, restOfLine } from './lines.ts'
 
@@ -21,27 +22,8 @@ export interface Reading {
   readonly troubleOffset: number
 }
 
-interface Syntax {
-  readonly comment: '//' | '#' | '--' // the slash kind has /* */ too
-  readonly quotes: readonly string[] // longest first
-  readonly lifetimes: boolean // 'a is no string
-}
-
 const closerOf: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' }
 const multiline = new Set(['"""', "'''", '`', '*/'])
-const slashes: Syntax = { comment: '//', quotes: ['"""', '"', "'", '`'], lifetimes: false }
-const rust: Syntax = { comment: '//', quotes: ['"'], lifetimes: true }
-const hashes: Syntax = { comment: '#', quotes: ['"""', "'''", '"', "'"], lifetimes: false }
-const dashes: Syntax = { comment: '--', quotes: ['"', "'"], lifetimes: false }
-const hashLanguages =
-  'python ruby shellscript yaml toml perl r elixir julia makefile dockerfile cmake nix powershell'.split(' ')
-const syntaxes: ReadonlyMap<string, Syntax> = new Map([
-  ...hashLanguages.map((id): [string, Syntax] => [id, hashes]),
-  ['lua', dashes],
-  ['sql', dashes],
-  ['haskell', dashes],
-  ['rust', rust],
-])
 const charLiteral = /'(?:\\(?:u\{[^}'\n]*\}|x[^'\n]{0,2}|[^\n])|[^'\\\n])'/y
 
 /**
@@ -51,7 +33,7 @@ const charLiteral = /'(?:\\(?:u\{[^}'\n]*\}|x[^'\n]{0,2}|[^\n])|[^'\\\n])'/y
  *   an opener outside of what was read: reading ends there without trouble.
  */
 export function readCode(text: string, from: Open, languageId = '', openerColumns?: ReadonlySet<number>): Reading {
-  const syntax = syntaxes.get(languageId) ?? slashes
+  const syntax = codeSyntaxOf(languageId)
   const brackets = [...from.brackets]
   let { quote } = from
   let quoteBrackets = [...from.quoteBrackets]
@@ -128,7 +110,7 @@ export function readCode(text: string, from: Open, languageId = '', openerColumn
 }
 
 /** A hash that begins no comment: `$#`, `a#b` in a shell or a URL. */
-function startsComment(syntax: Syntax, text: string, at: number): boolean {
+function startsComment(syntax: CodeSyntax, text: string, at: number): boolean {
   return syntax.comment !== '#' || at === 0 || /\s|[()[\]{},;]/.test(text[at - 1]!)
 }
 

@@ -2,7 +2,14 @@
  * What a scripted editor is: how it introduces itself, how it asks, and what it does with an item. Each is written from
  * what its client was found to do (facts/editors.md, section 2), faults included; it knows nothing of the server.
  */
-import type { ClientCapabilities, CompletionItem, InlineCompletionItem, Position, Range, TextEdit } from 'vscode-languageserver'
+import type {
+  ClientCapabilities,
+  CompletionItem,
+  InlineCompletionItem,
+  Position,
+  Range,
+  TextEdit,
+} from 'vscode-languageserver'
 import { offsetOf } from '../../fuzz/clientText.ts'
 import { expandSnippet } from './snippetEngine.ts'
 
@@ -38,7 +45,11 @@ export const editors: readonly Editor[] = [
       general: { positionEncodings: ['utf-16'] },
       textDocument: {
         completion: {
-          completionItem: { ...snippetItem, insertTextModeSupport: { valueSet: [1, 2] }, documentationFormat: ['markdown', 'plaintext'] },
+          completionItem: {
+            ...snippetItem,
+            insertTextModeSupport: { valueSet: [1, 2] },
+            documentationFormat: ['markdown', 'plaintext'],
+          },
         },
         inlineCompletion: { dynamicRegistration: true },
       },
@@ -169,7 +180,10 @@ function neovim(name: string, inline: boolean): Editor {
     capabilities: {
       general: { positionEncodings: ['utf-8', 'utf-16', 'utf-32'] },
       textDocument: {
-        completion: { completionItem: { ...snippetItem, documentationFormat: ['markdown', 'plaintext'] }, completionList: { itemDefaults: ['editRange', 'insertTextFormat', 'insertTextMode', 'data'] } },
+        completion: {
+          completionItem: { ...snippetItem, documentationFormat: ['markdown', 'plaintext'] },
+          completionList: { itemDefaults: ['editRange', 'insertTextFormat', 'insertTextMode', 'data'] },
+        },
         ...(inline ? { inlineCompletion: { dynamicRegistration: false } } : {}),
       },
       workspace: { configuration: true, didChangeConfiguration: { dynamicRegistration: false } },
@@ -198,7 +212,11 @@ function plainEdit(text: string, _cursor: number, item: CompletionItem): string 
 function vscodeTakes({ text }: Buffer, _cursor: number, item: CompletionItem): string {
   const { range, newText } = item.textEdit as TextEdit
   const plain = item.insertTextFormat === 2 ? expandSnippet(newText) : newText
-  return edited(text, range, ownLineBreaks(text, item.insertTextMode === 1 ? plain : moved(plain, indentOf(text, range.start))))
+  return edited(
+    text,
+    range,
+    ownLineBreaks(text, item.insertTextMode === 1 ? plain : moved(plain, indentOf(text, range.start))),
+  )
 }
 
 /** Snippets: the line's indentation goes before each line but the first, and tabs are expanded; text behind the cursor stays. */

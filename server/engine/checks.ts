@@ -1,6 +1,13 @@
 /** What an engine may be asked: ids and positions that the model has, rows that the job has. All else is a `RangeError`. */
-import type { RowSpan, StepJob, TokenIds } from '../engine.ts'
-import type { EngineOptions } from './protocol.ts'
+import type { RowSpan, StepJob, TokenIds } from './engine.ts'
+
+/** What a model has. */
+export interface ModelLimits {
+  readonly vocab: number // ids the head scores: 0 … vocab-1
+  readonly inputIds: number // ids the embedding knows: 0 … inputIds-1
+  readonly maxPositions: number // rows may stand at 0 … maxPositions-1
+  readonly logitsShift: 0 | 1
+}
 
 /** @param limit ids are below it. */
 export function checkedIds<Ids extends readonly number[]>(ids: Ids, limit: number): Ids {
@@ -11,7 +18,7 @@ export function checkedIds<Ids extends readonly number[]>(ids: Ids, limit: numbe
 
 export function checkedPositions<Positions extends readonly number[]>(
   positions: Positions,
-  { maxPositions: limit }: EngineOptions,
+  { maxPositions: limit }: ModelLimits,
 ): Positions {
   const bad = positions.find((position) => !Number.isInteger(position) || position < 0 || position >= limit)
   if (bad !== undefined)
@@ -52,7 +59,7 @@ function outside(spans: readonly RowSpan[], count: number): RowSpan | undefined 
   return spans.find((span) => !isCount(span.first) || !isCount(span.count) || span.first + span.count > count)
 }
 
-export function checkedScores({ asked, askedRows, scoreIds }: StepJob, { vocab }: EngineOptions): TokenIds | undefined {
+export function checkedScores({ asked, askedRows, scoreIds }: StepJob, { vocab }: ModelLimits): TokenIds | undefined {
   if (scoreIds === undefined) return undefined
   const count = asked.length + (askedRows?.length ?? 0)
   if (scoreIds.length !== count)
@@ -61,7 +68,7 @@ export function checkedScores({ asked, askedRows, scoreIds }: StepJob, { vocab }
 }
 
 /** Indices of the rows that are asked, in the order of what is predicted. */
-export function allAskedRows(job: StepJob, options: EngineOptions): number[] {
+export function allAskedRows(job: StepJob, options: ModelLimits): number[] {
   const byRow = job.askedRows ?? []
   if (byRow.length > 0 && options.logitsShift !== 1)
     throw new RangeError('rows can be asked for the token after their own only where logits are shifted')
@@ -71,7 +78,7 @@ export function allAskedRows(job: StepJob, options: EngineOptions): number[] {
 }
 
 /** Index of the row that scores a position. */
-function askedRow(job: StepJob, position: number, { logitsShift }: EngineOptions): number {
+function askedRow(job: StepJob, position: number, { logitsShift }: ModelLimits): number {
   const row = job.positions.indexOf(position - logitsShift)
   if (row < 0)
     throw new RangeError(`position ${position} was asked, but the row that scores it is not among the job's rows`)

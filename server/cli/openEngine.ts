@@ -1,0 +1,99 @@
+/** Where passes are computed: on this machine, or on the server the user named, with this machine in its stead if allowed. */
+
+import { bearerToken } from '../base/bearer.ts'
+import { systemClock } from '../base/clock.ts'
+import { UserError } from '../base/errors.ts'
+import { remoteAddress } from '../base/remote.ts'
+import type { Engine } from '../engine/engine.ts'
+import { openOnnxEngine } from '../engine/onnx/onnxEngine.ts'
+import type { EngineOptions, OpenReport } from '../engine/onnx/protocol.ts'
+import { OpenInferenceEngine } from '../engine/openInference/openInferenceEngine.ts'
+import type { PassFacts } from '../engine/openInference/passes.ts'
+import { PassesOverEngine } from '../engine/openInference/passesOverEngine.ts'
+import { openRemotePasses, type RemotePasses } from '../engine/openInference/remotePasses.ts'
+import { PassesWithStandIn } from '../engine/openInference/standIn.ts'
+import type { Manifest } from '../model/manifest.ts'
+
+/** An engine elsewhere. */
+export interface RemoteEngine {
+  /** `https://HOST:PORT`, or that with `/v2/models/NAME` where the server's model has another name than ours. */
+  readonly address: string
+  /** Whether this machine computes while the server is gone. */
+  readonly standIn: boolean
+  /** Told when the server went and when it is back, in a sentence for the user. */
+  readonly onChange?: (sentence: string) => void
+}
+
+export interface OpenedEngine {
+  readonly engine: Engine
+  /** As of now. */
+  readonly report: () => OpenReport
+}
+
+const deadlineMs = 20_000
+
+export async function openLocalEngine(
+  options: EngineOptions,
+  onMoved: ((report: OpenReport) => void) | undefined,
+): Promise<OpenedEngine> {
+  const engine = await openOnnxEngine(options, onMoved)
+  return { engine, report: () => engine.report }
+}
+
+/**
+ * @param localOptions how the engine of this machine is opened when it is needed.
+ * @throws {ServerGoneError} when nobody answers: a server that is not there at the start has no stand-in, since nobody
+ *   knows whether it has ours as its model.
+ * @throws {UserError} when it has another model.
+ */
+export async function openRemoteEngine(
+  { address, standIn, onChange = () => {} }: RemoteEngine,
+  manifest: Manifest,
+  localOptions: () => Promise<EngineOptions>,
+): Promise<OpenedEngine> {
+  const began = performance.now()
+  const { url, model } = placeOf(address, manifest.name)
+  const options = { url, model, token: await bearerToken('LACUNA_ENGINE_TOKEN'), deadlineMs }
+  const remote = await openRemotePasses(options, new AbortController().signal)
+  try {
+    checkSameModel(remote, manifest)
+  } catch (error) {
+    await remote.close()
+    throw error
+  }
+  const openLocal = async () => {
+    const facts = { ...remote.facts, passRows: localPassRows }
+    return new PassesOverEngine(await openOnnxEngine(await localOptions()), facts)
+  }
+  const parts = { openLocal: standIn ? openLocal : undefined, clock: systemClock, onChange }
+  const engine = new OpenInferenceEngine(new PassesWithStandIn(remote, parts), remote.facts)
+  const report = { provider: `open-inference (${remote.shown})`, passedOver: [], loadMs: performance.now() - began }
+  return { engine, report: () => report }
+}
+
+const localPassRows = 64
+
+function placeOf(address: string, name: string): { url: URL; model: string } {
+  const url = remoteAddress(address, 'engine')
+  const named = /^(.*)\/v2\/models\/([^/]+)\/?$/.exec(url.pathname)
+  if (!named) return { url, model: name }
+  const base = new URL(url)
+  base.pathname = named[1]!
+  return { url: base, model: decodeURIComponent(named[2]!) }
+}
+
+/** Ids must mean the same, and rows be asked the same way. */
+function checkSameModel({ facts, shown }: RemotePasses, manifest: Manifest): void {
+  const { vocab, maskId, logitsShift, files } = manifest
+  const wanted: Partial<PassFacts> = {
+    ...{ vocab, maskId, logitsShift, inputIds: Math.max(vocab, maskId + 1), name: manifest.name },
+    tokenizer: files.find(({ path }) => path === 'tokenizer.json')?.sha256 ?? '',
+  }
+  for (const [key, value] of Object.entries(wanted)) {
+    const found = facts[key as keyof PassFacts]
+    if (found === value) continue
+    throw new UserError(
+      `${shown}: it serves another model than ${manifest.name}: ${key} is ${String(found)}, ours is ${String(value)}; name its bundle by --model or the setting "model"`,
+    )
+  }
+}

@@ -1,0 +1,99 @@
+/** Passes on a server of the Open Inference Protocol that serves the step contract. */
+import { randomBytes } from 'node:crypto'
+import { UserError } from '../../base/errors.ts'
+import { OipServer, type OipServerOptions, type TensorFact } from './oipServer.ts'
+import type { PassAnswer, Passes, PassFacts, PassRequest } from './passes.ts'
+import { readAnswer, readFacts, requestTensors, stepInputs, stepOutputs } from './stepTensors.ts'
+import { MalformedBody } from './tensors.ts'
+
+export interface RemotePasses extends Passes {
+  readonly facts: PassFacts
+  /** For messages: server and model. */
+  readonly shown: string
+  /** Whether the server is ready. Never throws. */
+  isReady(signal: AbortSignal): Promise<boolean>
+}
+
+/**
+ * Asks the server whether it is ready, and for the tensors and the facts of its model.
+ *
+ * @throws {ServerGoneError} when nobody is there or ready.
+ * @throws {UserError} when the model is not there, or not of this contract.
+ */
+export async function openRemotePasses(options: OipServerOptions, signal: AbortSignal): Promise<RemotePasses> {
+  const server = new OipServer(options)
+  try {
+    await server.ready(signal)
+    const { inputs, outputs } = await server.metadata(signal)
+    checkTensors(server, 'input', stepInputs, inputs)
+    checkTensors(server, 'output', stepOutputs, outputs)
+    return new OverHttp(server, await factsOf(server, signal))
+  } catch (error) {
+    server.close()
+    throw error
+  }
+}
+
+class OverHttp implements RemotePasses {
+  readonly facts: PassFacts
+  private readonly server: OipServer
+  /** Handles of one session mean nothing in another. */
+  private readonly session = randomBytes(16).toString('hex')
+
+  constructor(server: OipServer, facts: PassFacts) {
+    this.server = server
+    this.facts = facts
+  }
+
+  get shown(): string {
+    return this.server.shown
+  }
+
+  async run(request: PassRequest, signal: AbortSignal): Promise<PassAnswer> {
+    const wanted = Object.keys(stepOutputs).filter((name) => name !== 'facts')
+    const tensors = await this.server.infer(requestTensors(request), { session: this.session }, signal, wanted)
+    return understood(this.server, () => readAnswer(tensors, request))
+  }
+
+  async isReady(signal: AbortSignal): Promise<boolean> {
+    return this.server.ready(signal).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  async close(): Promise<void> {
+    this.server.close()
+  }
+}
+
+async function factsOf(server: OipServer, signal: AbortSignal): Promise<PassFacts> {
+  const nothing = requestTensors({ jobs: [], release: [] })
+  const tensors = await server.infer(nothing, {}, signal, ['facts'])
+  return understood(server, () => readFacts(tensors))
+}
+
+function understood<Value>(server: OipServer, read: () => Value): Value {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof MalformedBody) throw server.failure(`its answer cannot be understood: ${error.message}`, error)
+    throw error
+  }
+}
+
+function checkTensors(
+  { shown }: OipServer,
+  part: 'input' | 'output',
+  wanted: Readonly<Record<string, { readonly datatype: string; readonly shape: readonly number[] }>>,
+  found: readonly TensorFact[],
+): void {
+  for (const [name, { datatype, shape }] of Object.entries(wanted)) {
+    const there = found.find((tensor) => tensor?.name === name)
+    if (!there) throw new UserError(`${shown}: it has no ${part} "${name}"; does it serve the step contract?`)
+    if (there.datatype !== datatype || there.shape?.length !== shape.length)
+      throw new UserError(
+        `${shown}: ${part} "${name}" is ${there.datatype} [${there.shape}], wanted ${datatype} [${shape}]`,
+      )
+  }
+}

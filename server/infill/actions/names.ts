@@ -1,0 +1,80 @@
+/** Where a name stands, as far as words and brackets tell. Pure. */
+import type { Span } from '../../base/spans.ts'
+import { functionAt } from './blocks.ts'
+import { enclosingOpener, type Source } from './source.ts'
+
+export const keywords: ReadonlySet<string> = new Set(
+  (
+    'abstract and any as assert async await bool boolean break case catch chan char class const continue debugger def default ' +
+    'defer del delete do double elif else end enum except export extends extern False false final finally float fn for from fun ' +
+    'func function global go goto if impl implements import in instanceof int interface is lambda let local long loop match mod ' +
+    'module mut namespace new nil None nonlocal not null number object of or package pass print private protected public pub ' +
+    'raise range readonly return self short static str string struct super switch then this throw throws trait True true try ' +
+    'type typeof undefined union unknown unless unsafe until use using var void when where while with yield'
+  ).split(' '),
+)
+
+/** All words of the code. */
+export function wordsOf(code: string): ReadonlySet<string> {
+  return new Set(code.match(/[\p{L}_$][\p{L}\p{N}\p{M}_$]*/gu))
+}
+
+export function wordPattern(name: string): RegExp {
+  return new RegExp(`(?<![\\p{L}\\p{N}_$])${name.replaceAll('$', '\\$')}(?![\\p{L}\\p{N}_$])`, 'gu')
+}
+
+/** What the name at an offset is bound in: the function around it that binds it, or the whole text. */
+export function scopeOf(source: Source, name: string, offset: number): Span {
+  for (let at = offset; ; ) {
+    const found = functionAt(source, at)
+    if (!found) return { start: 0, end: source.text.length }
+    const span = { start: found.header.start, end: found.body.end }
+    const { parameters } = found.function
+    if (binds(source.code, name, parameters, found.body)) return span
+    if (span.start === 0) return { start: 0, end: source.text.length }
+    at = span.start - 1
+  }
+}
+
+function binds(code: string, name: string, parameters: Span, body: Span): boolean {
+  const word = wordPattern(name).source
+  if (new RegExp(word, 'u').test(code.slice(parameters.start, parameters.end))) return true
+  const bound = new RegExp(
+    `(?:\\b(?:let|const|var|for|as|mut|local|with)\\s+[({[\\w\\s,]*?${word})|(?:^|;|\\{)[ \\t]*${word}[ \\t]*(?::=|=(?!=)|:[^=\\n]*=)`,
+    'mu',
+  )
+  return bound.test(code.slice(body.start, body.end))
+}
+
+/**
+ * Of a variable, a function or a parameter; members (`a.name`), keys and names of arguments are others' names.
+ *
+ * @returns `undefined` where a place cannot be told from a key: `{ name }` is both.
+ */
+export function occurrencesOf({ code, languageId }: Source, name: string, { start, end }: Span): Span[] | undefined {
+  const found: Span[] = []
+  const isScript = /^(?:java|type)script/.test(languageId)
+  for (const { index } of code.slice(start, end).matchAll(wordPattern(name))) {
+    const at = start + index
+    const after = at + name.length
+    const [left, right] = [code.slice(Math.max(0, at - 40), at), code.slice(after, after + 40)]
+    if (/(?:(?<!\.)\.|->|::|\?\.)\s*$/.test(left)) continue
+    if (isScript && /[{,]\s*$/.test(left) && /^\s*[,:}]/.test(right)) {
+      const opener = enclosingOpener(code, at)
+      if (opener !== undefined && code[opener] === '{') {
+        if (/^\s*:/.test(right)) continue // a key, or a name that is taken out of an object by it
+        return undefined
+      }
+    }
+    if (languageId === 'python' && /^\s*=(?!=)/.test(right)) {
+      const opener = enclosingOpener(code, at)
+      const isCall =
+        opener !== undefined &&
+        code[opener] === '(' &&
+        !/\bdef\s+\w+\s*$/.test(code.slice(Math.max(0, opener - 80), opener))
+      if (isCall) continue
+    }
+    found.push({ start: at, end: after })
+  }
+  return found
+}

@@ -1,0 +1,50 @@
+/** *Rename consistently*: the model finds a name by how it is used; the same one then stands everywhere. */
+import type { Span } from '../../base/spans.ts'
+import { type Action, type Change, most, NotHere, type Place } from './action.ts'
+import { keywords, occurrencesOf, scopeOf, wordsOf } from './names.ts'
+import { isEmpty, wordAt } from './source.ts'
+
+const mostHoles = 4 // that are asked: each is read with the others open
+const reachUnits = 1200 // from the first to the last of them
+/** Where the name stands that is not asked: it must not tell the old one. */
+const meanwhile = '_'
+
+export const rename: Action = {
+  name: 'rename',
+  kind: 'refactor.rewrite',
+  title: 'Rename consistently',
+  offer(place) {
+    const word = nameAt(place)
+    if (!word) return []
+    return [{ title: `Rename ${place.text.slice(word.start, word.end)} consistently` }]
+  },
+  prepare(request) {
+    const word = nameAt(request)
+    if (!word) throw new NotHere('There is no name here that could be changed.')
+    const name = request.text.slice(word.start, word.end)
+    const scope = scopeOf(request, name, word.start)
+    const found = occurrencesOf(request, name, scope)
+    if (!found) throw new NotHere(`"${name}" is the key of an object too; a language server can rename it.`)
+    if (!found.some(({ start }) => start === word.start))
+      throw new NotHere(`"${name}" is a member or a key here, not a name.`)
+    const taken = new Set([...wordsOf(request.code.slice(scope.start, scope.end)), ...keywords])
+    return { changes: linked(found, 0), maxTokens: most.name, taken }
+  },
+}
+
+/** The first of them are asked, as many as are near each other. */
+export function linked(spans: readonly Span[], link: number): Change[] {
+  const last = spans[0]!.start + reachUnits
+  return spans.map((span, i) => {
+    const ask = i < mostHoles && span.end <= last
+    return { span, fill: { kind: 'name', link, ask, meanwhile } }
+  })
+}
+
+function nameAt({ text, code, selection }: Place): Span | undefined {
+  const word = wordAt(text, selection.start)
+  if (!word || (!isEmpty(selection) && (selection.start !== word.start || selection.end !== word.end))) return undefined
+  const name = text.slice(word.start, word.end)
+  const isMember = /(?:(?<!\.)\.|->|::)\s*$/.test(code.slice(Math.max(0, word.start - 8), word.start))
+  return isMember || keywords.has(name) || code.slice(word.start, word.end) !== name ? undefined : word
+}

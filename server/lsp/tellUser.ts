@@ -1,0 +1,51 @@
+/** What goes wrong, to the log and to the user: once for each class of failure, since silence looks like no suggestion. */
+import { type Connection, MessageType, ShowMessageNotification } from 'vscode-languageserver'
+import { Aborted, messageOf, UserError } from '../base/errors.ts'
+import type { Log } from '../base/log.ts'
+
+export class TellUser {
+  private readonly connection: Connection
+  private readonly log: Log
+  private readonly warned = new Set<string>()
+  private readonly failedClasses = new Set<string>()
+
+  constructor(connection: Connection, log: Log) {
+    this.connection = connection
+    this.log = log
+  }
+
+  /** Settings that were not understood: one message, and not the same again. */
+  warn(sentences: readonly string[]): void {
+    const unsaid = sentences.filter((sentence) => !this.warned.has(sentence))
+    if (unsaid.length === 0) return
+    for (const sentence of unsaid) {
+      this.warned.add(sentence)
+      this.log('warn', sentence)
+    }
+    this.show(MessageType.Warning, unsaid.join('\n'))
+  }
+
+  /** With its stack to the log. */
+  failed(what: string, error: unknown): void {
+    if (error instanceof Aborted) return
+    const kind = error instanceof Error ? error.name : 'Error'
+    const details = error instanceof UserError || !(error instanceof Error) ? messageOf(error) : stackOf(error)
+    this.log('error', `${what} failed: ${details}`)
+    if (this.failedClasses.has(kind)) return
+    this.failedClasses.add(kind)
+    this.show(MessageType.Error, `Lacuna: ${what} failed: ${messageOf(error)}`)
+  }
+
+  show(type: MessageType, message: string): void {
+    this.connection.sendNotification(ShowMessageNotification.type, { type, message }).catch(this.sendFailed)
+  }
+
+  readonly sendFailed = (error: unknown): void => {
+    this.log('warn', `the client could not be told: ${messageOf(error)}`)
+  }
+}
+
+export function stackOf(error: Error): string {
+  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : ''
+  return `${error.stack ?? error.message}${cause}`
+}

@@ -1,0 +1,78 @@
+/** `lacuna complete --engine`: the same text as from this machine, and what a person is told when it cannot be had. */
+import { createHash } from 'node:crypto'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { bearerToken } from '../../server/base/bearer.ts'
+import { remoteAddress } from '../../server/base/remote.ts'
+import { type OpenRooms, openRooms } from '../../server/cli/openRooms.ts'
+import { resolveModel } from '../../server/model/store.ts'
+import { LocalOipServer } from '../engine/oipServer.ts'
+import { lacuna } from './runCommand.ts'
+
+const place = 'test/bench/files/stack.py:21:16'
+let rooms: OpenRooms
+let server: LocalOipServer
+
+beforeAll(async () => {
+  const dir = await resolveModel()
+  rooms = await openRooms(dir)
+  const { name, vocab, maskId, logitsShift, maxPositions } = rooms.manifest
+  const tokenizer = createHash('sha256')
+    .update(await readFile(join(dir, 'tokenizer.json')))
+    .digest('hex')
+  const facts = { name, vocab, maskId, logitsShift, maxPositions, inputIds: maskId + 1, rowBytes: 46_080, passRows: 64 }
+  server = await new LocalOipServer({
+    engine: rooms.engine,
+    facts: { ...facts, tokenizer, weights: '' },
+    token: 'for-tests',
+  }).start()
+  process.env.LACUNA_ENGINE_TOKEN = 'for-tests'
+})
+afterAll(async () => {
+  delete process.env.LACUNA_ENGINE_TOKEN
+  await server.close()
+})
+
+const complete = (...args: string[]) => lacuna(['complete', place, '--engine', server.url.href, ...args])
+
+test('says what the engine of this machine says', async () => {
+  expect(await complete()).toEqual({ code: 0, out: 'len(self.items)\n', err: '' })
+  expect(server.inferences.length).toBeGreaterThan(3)
+})
+
+test('goes on here when the server dies, where that is allowed', async () => {
+  server.faults.push({ kind: 'slow', ms: 0 }, { kind: 'slow', ms: 0 }, { kind: 'dies' })
+  const { code, out, err } = await complete('--or-here')
+  expect({ code, out }).toEqual({ code: 0, out: 'len(self.items)\n' })
+  expect(err).toMatch(/^http:\/\/127\.0\.0\.1:\d+, model lacuna-135m: .*; this machine goes on\n/)
+})
+
+test('fails with one message that names server, model and cause', async () => {
+  server.faults.push({ kind: 'slow', ms: 0 }, { kind: 'dies' })
+  const { code, out, err } = await complete()
+  expect([code, out]).toEqual([1, ''])
+  expect(err).toMatch(/127\.0\.0\.1:\d+, model lacuna-135m: socket hang up; there are no completions until it is back/)
+})
+
+test('refuses a server in the clear elsewhere, and one with another model', async () => {
+  for (const address of ['http://example.org', 'ftp://127.0.0.1', 'http://name:word@127.0.0.1', 'nonsense'])
+    expect(() => remoteAddress(address, 'engine')).toThrow(/^engine: /)
+  expect(remoteAddress('https://example.org:8443/x', 'engine').port).toBe('8443')
+  const { code, err } = await lacuna(['complete', place, '--engine', `${server.url.href}v2/models/other`])
+  expect(code).toBe(2)
+  expect(err).toMatch(/model other: 404/)
+})
+
+test('reads a token from a file that nobody else can read', async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'lacuna-token-'))
+  const file = join(dir, 'token')
+  await writeFile(file, 's3cret\n', { mode: 0o600 })
+  expect(await bearerToken('T', { T_FILE: file })).toBe('s3cret')
+  await chmod(file, 0o640)
+  await expect(bearerToken('T', { T_FILE: file })).rejects.toThrow(/others can read this token/)
+  expect(await bearerToken('T', {})).toBeUndefined()
+  await expect(bearerToken('T', { T: 'two words' })).rejects.toThrow(/without blanks/)
+  await rm(dir, { recursive: true })
+})

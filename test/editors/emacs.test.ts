@@ -1,0 +1,319 @@
+/** Emacs with clients/emacs/lacuna.el: typed as a person types, and compared byte for byte with the file that is written. */
+import { execFile } from 'node:child_process'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { buildServers, type Servers } from './buildServers.ts'
+import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
+import { type Emacs, findEmacs, startEmacs } from './emacs.ts'
+import { keepCapture } from './terminal.ts'
+
+const found = findEmacs()
+const reason = 'reason' in found ? found.reason : ''
+if (reason) process.stderr.write(`Emacs is not tested: ${reason}\n`)
+const program = 'program' in found ? found.program : ''
+
+let folder: string
+let servers: Servers
+let env: Record<string, string>
+
+beforeAll(async () => {
+  if (reason) return
+  folder = await mkdtemp(join(tmpdir(), 'lacuna-servers-'))
+  servers = await buildServers(folder)
+  env = { LACUNA_KNOWN: join(folder, 'known.json'), LACUNA_STALL: join(folder, 'stall') }
+  await writeFile(env.LACUNA_KNOWN!, JSON.stringify(knownTexts))
+})
+afterAll(async () => {
+  if (folder) await rm(folder, { recursive: true, force: true })
+})
+
+const lispCommand = (...command: string[]) =>
+  `'(${[process.execPath, ...command].map((part) => JSON.stringify(part)).join(' ')})`
+const scripted = () => lispCommand(servers.scripted, '--stdio')
+
+describe.skipIf(reason !== '')(`Emacs, ghost text from a server of its own${reason && ` (skipped: ${reason})`}`, () => {
+  let emacs: Emacs
+  beforeAll(async () => {
+    emacs = await startEmacs(program, `(setq lacuna-command ${scripted()})\n(global-lacuna-mode)`, env)
+  })
+  afterAll(() => emacs?.close())
+
+  test.each(cases)('$name', (each) => take(emacs, each))
+
+  test('what is typed along stays, and is not doubled', async () => {
+    const each = caseNamed('end of a line')
+    const path = await shown(emacs, each)
+    await emacs.terminal.type(each.fill.slice(0, 3))
+    await emacs.until(
+      'the rest',
+      ({ ghost, text }) => ghost === each.fill.slice(3) && text.includes(`wi${each.fill.slice(0, 3)}\n`),
+    )
+    await emacs.terminal.keys('Tab')
+    await expectWritten(emacs, path, each.filled)
+  })
+
+  test('a word, then a line', async () => {
+    const each = caseNamed('end of a line')
+    const path = await shown(emacs, each)
+    const screen = await emacs.terminal.until('it on the screen', (text) => text.includes('return width * height'))
+    await keepCapture('emacs', screen)
+    await emacs.terminal.keys('M-f')
+    await emacs.until('a word', ({ text, ghost }) => text.includes('return width\n') && ghost === ' * height')
+    await emacs.terminal.keys('C-e')
+    await expectWritten(emacs, path, each.filled)
+  })
+
+  test('a word inside brackets leaves the rest of the line alone', async () => {
+    const each = caseNamed('closing bracket')
+    const path = await shown(emacs, each)
+    await emacs.terminal.keys('M-f')
+    await emacs.until('a word', ({ text, ghost }) => text.includes('max(total, value)\n') && ghost === ' * 2')
+    await emacs.terminal.keys('Tab')
+    await expectWritten(emacs, path, each.filled)
+  })
+
+  test('moving away clears it, and the keys are what they were', async () => {
+    const each = caseNamed('end of a line')
+    const path = await shown(emacs, each)
+    await emacs.terminal.keys('C-b')
+    await emacs.until('nothing shown', ({ ghost }) => ghost === '')
+    await emacs.terminal.keys('C-e')
+    await emacs.terminal.type('!')
+    await expectWritten(emacs, path, each.text.replace('return wi', 'return wi!'))
+  })
+
+  test('dismissed, it does not come back by itself', async () => {
+    const each = caseNamed('tabs')
+    const path = await shown(emacs, each)
+    await emacs.terminal.keys('C-g')
+    await emacs.until('nothing shown', ({ ghost }) => ghost === '')
+    await expectWritten(emacs, path, each.text)
+  })
+
+  test('taking can be undone alone', async () => {
+    const each = caseNamed('end of a line')
+    const path = await shown(emacs, each)
+    await emacs.terminal.keys('Tab')
+    await emacs.until('it in the buffer', ({ text }) => text === each.filled)
+    await emacs.terminal.keys('C-_')
+    await expectWritten(emacs, path, each.text)
+  })
+
+  test('changed between request and answer: the old answer is dropped, nothing typed is lost', async () => {
+    const each = caseNamed('end of a line')
+    await writeFile(env.LACUNA_STALL!, '')
+    const path = await typed(emacs, each)
+    await emacs.until('a request', ({ waiting }) => waiting)
+    await emacs.terminal.type('re')
+    await emacs.until('what was typed', ({ text }) => text.includes('return wire\n'))
+    await rm(env.LACUNA_STALL!)
+    await emacs.until('all answered', ({ waiting }) => !waiting)
+    const { ghost } = await emacs.state()
+    expect(each.fill.endsWith(ghost) && ghost !== '').toBe(false)
+    await emacs.eval('(with-current-buffer (test-buffer) (lacuna-dismiss))')
+    await expectWritten(emacs, path, each.text.replace('return wi', 'return wire'))
+  })
+})
+
+describe.skipIf(reason !== '')(`Emacs, eglot with Lacuna alone${reason && ` (skipped: ${reason})`}`, () => {
+  let emacs: Emacs
+  beforeAll(async () => {
+    emacs = await startEmacs(
+      program,
+      `(setq lacuna-command ${scripted()})\n${eglot('(lacuna-contact)')}\n(global-lacuna-mode)`,
+      env,
+    )
+  })
+  afterAll(() => emacs?.close())
+
+  test.each(cases)('ghost text: $name', (each) => take(emacs, each))
+
+  test('one server is enough', async () => {
+    expect(await emacs.eval('(length (seq-filter (lambda (p) (process-command p)) (process-list)))')).toBe('1\n')
+  })
+})
+
+describe.skipIf(reason !== '')(`Emacs, eglot's completion${reason && ` (skipped: ${reason})`}`, () => {
+  let emacs: Emacs
+  beforeAll(async () => {
+    const settings = "(setq lacuna-menu t lacuna-settings '(:completionBudgetMs 5000))"
+    emacs = await startEmacs(
+      program,
+      `(setq lacuna-command ${scripted()})\n${settings}\n${eglot('(lacuna-contact)')}`,
+      env,
+    )
+  })
+  afterAll(() => emacs?.close())
+
+  test.each(cases)('menu: $name', async (each) => {
+    const path = await typed(emacs, each)
+    await emacs.until('the server', ({ managed }) => managed)
+    await emacs.terminal.keys('C-M-i')
+    await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
+    await expectWritten(emacs, path, each.filled)
+  })
+})
+
+const rass = process.env.LACUNA_RASS
+const noRass = reason || (rass ? '' : 'no rass; LACUNA_RASS can name one')
+describe.skipIf(noRass !== '')(
+  `Emacs, eglot with another server through rass${noRass && ` (skipped: ${noRass})`}`,
+  () => {
+    let emacs: Emacs
+    beforeAll(async () => {
+      const other = [process.execPath, servers.other].map((part) => JSON.stringify(part)).join(' ')
+      const init = `(setq lacuna-command ${scripted()})\n${eglot(`(cons ${JSON.stringify(rass)} (cdr (lacuna-beside ${other})))`)}`
+      emacs = await startEmacs(program, `${init}\n(global-lacuna-mode)`, env)
+    })
+    afterAll(() => emacs?.close())
+
+    test('ghost text comes from a server of its own', () => take(emacs, caseNamed('end of a line')))
+
+    test("with our engine stalled the other server's menu comes all the same", async () => {
+      const path = await emacs.edit('beside.py', 'value = othe\n', 13)
+      await emacs.until('the server', ({ managed }) => managed)
+      await writeFile(env.LACUNA_STALL!, '')
+      await emacs.terminal.type('r')
+      const began = performance.now()
+      await emacs.terminal.keys('C-M-i')
+      await emacs
+        .until('the other completion', ({ text }) => text === 'value = otherServerWord\n')
+        .finally(() => rm(env.LACUNA_STALL!))
+      const tookMs = performance.now() - began
+      await emacs.eval('(with-current-buffer (test-buffer) (lacuna-dismiss))')
+      await expectWritten(emacs, path, 'value = otherServerWord\n')
+      process.stderr.write(`Emacs: the other server's completion after ${Math.round(tookMs)} ms, ours stalled\n`)
+      expect(tookMs).toBeLessThan(1500)
+    })
+  },
+)
+
+describe.skipIf(reason !== '')(`Emacs, beside company's menu${reason && ` (skipped: ${reason})`}`, () => {
+  let emacs: Emacs
+  beforeAll(async () => {
+    const other = [process.execPath, servers.other].map((part) => JSON.stringify(part)).join(' ')
+    const company =
+      '(when (require \'company nil t) (setq company-idle-delay nil) (global-company-mode) (keymap-global-set "C-c m" #\'company-manual-begin))'
+    const init = `(setq lacuna-command ${scripted()})\n${eglot(`'(${other})`)}\n${company}\n(global-lacuna-mode)`
+    emacs = await startEmacs(program, init, env)
+  })
+  afterAll(() => emacs?.close())
+
+  test('a menu that opens takes the ghost text away, and nothing is shown twice', async ({ skip }) => {
+    if ((await emacs.eval("(featurep 'company)")) !== 't\n') skip('no company')
+    const each = caseNamed('end of a line')
+    const path = await shown(emacs, each)
+    await emacs.terminal.keys('C-c', 'm')
+    await emacs.until('the menu', ({ menu }) => menu)
+    await emacs.until('no ghost text', ({ ghost }) => ghost === '')
+    await emacs.terminal.keys('C-g')
+    await emacs.until('ghost text again', ({ menu, ghost }) => !menu && ghost === each.fill)
+    await emacs.terminal.keys('Tab')
+    await expectWritten(emacs, path, each.filled)
+  })
+})
+
+describe.skipIf(reason !== '')(`Emacs, lsp-mode${reason && ` (skipped: ${reason})`}`, () => {
+  let emacs: Emacs
+  beforeAll(async () => {
+    const lsp = `
+(setq lsp-keymap-prefix "C-c l" lsp-auto-guess-root t lsp-guess-root-without-session t lsp-warn-no-matched-clients nil
+      lsp-completion-provider :none lsp-enable-snippet nil lsp-lens-enable nil lsp-headerline-breadcrumb-enable nil lsp-session-file (expand-file-name "session" "~")
+      lsp-inline-completion-idle-delay 0.3 lsp-enable-suggest-server-download nil lacuna-menu t
+      lacuna-settings '(:completionBudgetMs 5000))
+(load "lsp-mode-autoloads" t)
+(when (require 'lsp-mode nil t)
+  (require 'lsp-completion)
+  (require 'lsp-inline-completion)
+  (setq lsp-client-packages nil)
+  (lacuna-lsp-setup)
+  (add-hook 'python-mode-hook #'lsp))`
+    emacs = await startEmacs(program, `(setq lacuna-command ${scripted()})\n${lsp}`, env)
+  })
+  afterAll(() => emacs?.close())
+
+  test.each(cases)('menu: $name', async (each) => {
+    const path = await typed(emacs, each)
+    await emacs.until('the server', ({ managed }) => managed)
+    await emacs.eval('(with-current-buffer (test-buffer) (lsp-inline-completion-mode -1))')
+    await emacs.terminal.keys('C-M-i')
+    await emacs.until('the menu', ({ menu }) => menu)
+    await emacs.terminal.keys('M-Down')
+    await emacs.terminal.keys('M-Enter')
+    await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
+    await expectWritten(emacs, path, each.filled)
+  })
+
+  test.each(cases)('its own ghost text: $name', async (each) => {
+    const path = await typed(emacs, each)
+    await emacs.until('ghost text', ({ others }) => others.includes(each.fill))
+    await emacs.eval('(run-with-timer 0 nil (lambda () (execute-kbd-macro (kbd "C-<return>"))))') // no terminal has that key
+    await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
+    await expectWritten(emacs, path, each.filled)
+  })
+})
+
+describe.skipIf(reason !== '')(`Emacs and the embedded model${reason && ` (skipped: ${reason})`}`, () => {
+  let emacs: Emacs
+  beforeAll(async () => {
+    const server = lispCommand(resolve('dist/main.js'), '--stdio')
+    emacs = await startEmacs(
+      program,
+      `(setq lacuna-command ${server} lacuna-settings '(:showAbove 0 :logLevel "debug"))\n(global-lacuna-mode)`,
+    )
+  })
+  afterAll(() => emacs?.close())
+
+  test('shows and takes what `lacuna complete` prints', async () => {
+    const text = (await readFile('test/bench/files/stack.py', 'utf8')).replace('return \n', 'return s\n')
+    const cursor = text.indexOf('return s\n') + 'return s'.length
+    const path = await typed(emacs, { name: '', file: 'stack.py', text, cursor, fill: '', filled: '' })
+    const { ghost } = await emacs.until('ghost text', ({ ghost, waiting }) => ghost !== '' && !waiting, 100_000)
+    const lines = text.slice(0, cursor).split('\n')
+    const copy = join(folder, 'stack.py')
+    await writeFile(copy, text)
+    const place = `${copy}:${lines.length}:${lines.at(-1)!.length + 1}`
+    const { stdout } = await promisify(execFile)(process.execPath, ['dist/main.js', 'complete', place])
+    expect(`${ghost}\n`).toBe(stdout)
+    await emacs.terminal.keys('Tab')
+    await expectWritten(emacs, path, text.slice(0, cursor) + ghost + text.slice(cursor))
+  }, 180_000)
+})
+
+function eglot(contact: string): string {
+  return `(require 'eglot)
+(setq eglot-autoshutdown nil eglot-sync-connect 5)
+(add-to-list 'eglot-server-programs (cons 'python-mode ${contact}))
+(add-hook 'python-mode-hook #'eglot-ensure)`
+}
+
+/** Types the last character before the mark, as what was typed is what is completed. */
+async function typed(emacs: Emacs, { file, text, cursor }: Case): Promise<string> {
+  const before = text.slice(0, cursor - 1)
+  const point = [...before.replaceAll('\r\n', '\n')].length + 1
+  const path = await emacs.edit(`${Date.now() % 100_000}-${file}`, before + text.slice(cursor), point)
+  await emacs.until('the buffer', (state) => state.point === point)
+  await emacs.terminal.type(text[cursor - 1]!)
+  return path
+}
+
+async function shown(emacs: Emacs, each: Case): Promise<string> {
+  const path = await typed(emacs, each)
+  await emacs.until('ghost text', ({ ghost }) => ghost === each.fill)
+  return path
+}
+
+async function take(emacs: Emacs, each: Case): Promise<void> {
+  const path = await shown(emacs, each)
+  await emacs.terminal.keys('Tab')
+  await expectWritten(emacs, path, each.filled)
+}
+
+async function expectWritten(emacs: Emacs, path: string, text: string): Promise<void> {
+  await emacs.until('no ghost text', ({ ghost, waiting }) => ghost === '' || !waiting)
+  await emacs.terminal.keys('C-x', 'C-s')
+  await expect.poll(() => readFile(path, 'utf8'), { timeout: 5000 }).toBe(text)
+}

@@ -1,0 +1,237 @@
+/**
+ * Neovim 0.12's ghost text and Neovim 0.11's menu over the scripted engine, byte for byte in the file that is written;
+ * beside a second server, and with a document that is changed while it is asked about.
+ */
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { buildServers, type Servers } from './buildServers.ts'
+import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
+import { findNeovim, findNeovim011, type Neovim, startNeovim } from './neovim.ts'
+import { keepCapture, startTerminal, whyNoTerminal } from './terminal.ts'
+
+let folder: string
+let servers: Servers
+let env: Record<string, string>
+
+const newer = findNeovim()
+const older = findNeovim011()
+const reasonOf = (found: object) => ('reason' in found ? String(found.reason) : '')
+for (const [name, found] of [['0.12', newer] as const, ['0.11', older] as const]) {
+  if (reasonOf(found)) process.stderr.write(`Neovim ${name} is not tested: ${reasonOf(found)}\n`)
+}
+const programOf = (found: object) => ('program' in found ? String(found.program) : '')
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'lacuna-servers-'))
+  servers = await buildServers(folder)
+  env = { LACUNA_KNOWN: join(folder, 'known.json'), LACUNA_STALL: join(folder, 'stall') }
+  await writeFile(env.LACUNA_KNOWN!, JSON.stringify(knownTexts))
+})
+afterAll(() => rm(folder, { recursive: true, force: true }))
+
+const setup = (options: string) => `
+require('lacuna').setup({ cmd = { ${JSON.stringify(process.execPath)}, ${JSON.stringify(servers.scripted)}, '--stdio' }, ${options} })
+vim.o.completeopt = 'menuone,noselect'
+vim.o.expandtab = false`
+
+const other = () => `
+vim.lsp.config('other', { cmd = { ${JSON.stringify(process.execPath)}, ${JSON.stringify(servers.other)} }, filetypes = { 'python' } })
+vim.lsp.enable('other')
+vim.api.nvim_create_autocmd('LspAttach', { callback = function(event)
+  local client = vim.lsp.get_client_by_id(event.data.client_id)
+  if client.name == 'other' then vim.lsp.completion.enable(true, client.id, event.buf, { autotrigger = true }) end
+end })`
+
+describe.skipIf(reasonOf(newer) !== '')(
+  `Neovim 0.12, scripted${reasonOf(newer) && ` (skipped: ${reasonOf(newer)})`}`,
+  () => {
+    let neovim: Neovim
+    beforeAll(async () => {
+      const keys = "keys = { word = '<C-l>', line = '<C-e>', next = '<C-n>' }, settings = { showAbove = 0 }"
+      neovim = await startNeovim(programOf(newer), setup(keys), env)
+    })
+    afterAll(() => neovim?.close())
+
+    test.each(cases)('ghost text: $name', async (each) => {
+      const path = await typed(neovim, each)
+      await neovim.until('ghost text', ({ ghost }) => ghost === each.fill)
+      await neovim.keys('<Tab>')
+      await expectWritten(neovim, path, each.filled)
+    })
+
+    test('a word, then the line', async () => {
+      const each = caseNamed('end of a line')
+      const path = await typed(neovim, each)
+      await neovim.until('ghost text', ({ ghost }) => ghost === each.fill)
+      await neovim.keys('<C-l>')
+      await neovim.until(
+        'a word, and the rest shown',
+        ({ lines, ghost }) => lines[1] === '    return width' && ghost === ' * height',
+      )
+      await neovim.keys('<C-e>')
+      await expectWritten(neovim, path, each.filled)
+    })
+
+    test('a word inside brackets leaves the rest of the line alone', async () => {
+      const each = caseNamed('closing bracket')
+      const path = await typed(neovim, each)
+      await neovim.until('ghost text', ({ ghost }) => ghost === each.fill)
+      await neovim.keys('<C-l>')
+      await neovim.until(
+        'a word',
+        ({ lines, ghost }) => lines[2] === '    total = max(total, value)' && ghost === ' * 2',
+      )
+      await neovim.keys('<Tab>')
+      await expectWritten(neovim, path, each.filled)
+    })
+
+    test('another candidate: the same again where the server has one only', async () => {
+      const each = caseNamed('end of a line')
+      const path = await typed(neovim, each)
+      await neovim.until('ghost text', ({ ghost }) => ghost === each.fill)
+      await neovim.keys('<C-n>')
+      await sleep(500)
+      await neovim.until('ghost text', ({ ghost }) => ghost.startsWith(each.fill))
+      await neovim.keys('<Tab>')
+      await expectWritten(neovim, path, each.filled)
+    })
+
+    test('changed between request and answer: the old answer is not taken, nothing typed is lost', async () => {
+      const each = caseNamed('end of a line')
+      await writeFile(env.LACUNA_STALL!, '')
+      const path = await typed(neovim, each)
+      await neovim.until('a request', ({ waiting }) => waiting)
+      await neovim.keys('re')
+      await rm(env.LACUNA_STALL!)
+      await sleep(600)
+      await neovim.until('all answered', ({ waiting }) => !waiting)
+      await expectWritten(neovim, path, each.text.replace('return wi', 'return wire'))
+    })
+  },
+)
+
+const noTerminal = reasonOf(newer) || (whyNoTerminal() ?? '')
+test.skipIf(noTerminal !== '')(
+  `Neovim 0.12 in a terminal: on the screen, and cleared by moving${noTerminal && ` (skipped: ${noTerminal})`}`,
+  async () => {
+    const each = caseNamed('end of a line')
+    const home = await mkdtemp(join(folder, 'home-'))
+    const init = `vim.opt.runtimepath:append(${JSON.stringify(resolve('clients/neovim'))})\n${setup('settings = { showAbove = 0 }')}\n`
+    await writeFile(join(home, 'init.lua'), init)
+    await writeFile(join(home, 'plain.py'), each.text)
+    const command = [programOf(newer), '-u', join(home, 'init.lua'), '-n', '-i', 'NONE', 'plain.py']
+    const terminal = await startTerminal(command, home, {
+      ...env,
+      HOME: home,
+      XDG_STATE_HOME: home,
+      XDG_CACHE_HOME: home,
+    })
+    try {
+      await terminal.until('the file', (screen) => screen.includes('return wi'))
+      await terminal.type('jA')
+      const screen = await terminal.until('ghost text', (text) => text.includes(`return wi${each.fill}`))
+      await keepCapture('neovim', screen)
+      await terminal.keys('Escape')
+      await terminal.until('no ghost text', (text) => !text.includes(each.fill))
+    } finally {
+      await terminal.close()
+    }
+  },
+)
+
+describe.skipIf(reasonOf(newer) !== '')(
+  `Neovim 0.12 beside another server${reasonOf(newer) && ` (skipped: ${reasonOf(newer)})`}`,
+  () => {
+    let neovim: Neovim
+    beforeAll(async () => {
+      neovim = await startNeovim(programOf(newer), setup('menu = true') + other(), env)
+    })
+    afterAll(() => neovim?.close())
+
+    test('with our engine stalled the menu comes all the same', () => checkOtherMenu(neovim, 'Neovim 0.12'))
+  },
+)
+
+describe.skipIf(reasonOf(older) !== '')(`Neovim 0.11${reasonOf(older) && ` (skipped: ${reasonOf(older)})`}`, () => {
+  let neovim: Neovim
+  beforeAll(async () => {
+    const settings = 'settings = { completionBudgetMs = 3000, showAbove = 0 }'
+    neovim = await startNeovim(programOf(older), setup(settings), env)
+  })
+  afterAll(() => neovim?.close())
+
+  test.each(cases)('menu: $name', async (each) => {
+    const path = await typed(neovim, each)
+    await neovim.keys('<C-x><C-o>')
+    await neovim.until('the menu', ({ menu }) => menu.some((label) => label.includes(each.fill)))
+    await neovim.keys('<C-n><C-y>')
+    await expectWritten(neovim, path, each.filled)
+  })
+
+  test('the menu opens by itself at a trigger character', async () => {
+    const each = caseNamed('tabs')
+    // At the dot of `self.items[0]`.
+    const cursor = each.cursor + 'f.'.length
+    const text = each.filled.replace('self.items[0]', 'self.')
+    const path = await typed(neovim, { ...each, text, cursor })
+    await neovim.until('the menu', ({ menu }) => menu.some((label) => label.includes('items[0]')))
+    await neovim.keys('<C-n><C-y>')
+    await expectWritten(neovim, path, each.filled)
+  })
+})
+
+describe.skipIf(reasonOf(older) !== '')(
+  `Neovim 0.11 beside another server${reasonOf(older) && ` (skipped: ${reasonOf(older)})`}`,
+  () => {
+    let neovim: Neovim
+    beforeAll(async () => {
+      neovim = await startNeovim(programOf(older), setup('') + other(), env)
+    })
+    afterAll(() => neovim?.close())
+
+    test('with our engine stalled the menu comes all the same', () => checkOtherMenu(neovim, 'Neovim 0.11'))
+  },
+)
+
+async function checkOtherMenu(neovim: Neovim, name: string): Promise<void> {
+  await writeFile(env.LACUNA_STALL!, '')
+  try {
+    const each = caseNamed('end of a line')
+    const path = await typed(neovim, { ...each, text: 'value = other\n', cursor: 'value = other'.length })
+    await sleep(500) // the other server starts
+    const began = performance.now()
+    await neovim.keys('<C-x><C-o>')
+    await neovim.until('the menu', ({ menu }) => menu.some((label) => label.includes('otherServerWord')))
+    const tookMs = performance.now() - began
+    process.stderr.write(`${name}: the other server's menu after ${Math.round(tookMs)} ms, ours stalled\n`)
+    expect(tookMs).toBeLessThan(1500)
+    await neovim.keys('<C-n><C-y>')
+    await expectWritten(neovim, path, 'value = otherServerWord\n')
+  } finally {
+    await rm(env.LACUNA_STALL!, { force: true })
+  }
+}
+
+/** Types the last character before the mark. */
+async function typed(neovim: Neovim, { file, text, cursor }: Case): Promise<string> {
+  const before = text.slice(0, cursor - 1)
+  const lines = before.split('\n')
+  const byte = Buffer.byteLength(lines.at(-1)!)
+  const path = await neovim.edit(`${Date.now()}-${file}`, before + text.slice(cursor), [lines.length, byte])
+  await neovim.until('the server in that buffer', ({ attached }) => attached)
+  const { cursor: at } = await neovim.state()
+  // At the end of a line the cursor is on the last character.
+  await neovim.keys(at[1] === byte ? 'i' : 'a')
+  await neovim.until('insert mode at the mark', ({ mode, cursor: [, at] }) => mode === 'i' && at === byte)
+  await neovim.keys(text[cursor - 1]!)
+  return path
+}
+
+async function expectWritten(neovim: Neovim, path: string, text: string): Promise<void> {
+  await sleep(150) // what is taken is put in after the key
+  await neovim.keys('<C-\\><C-n>:write<CR>')
+  await expect.poll(() => readFile(path, 'utf8'), { timeout: 5000 }).toBe(text)
+}

@@ -1,0 +1,67 @@
+/**
+ * The real server over an engine whose model knows some texts: `LACUNA_KNOWN` names a JSON file with a list of them. Told
+ * what stands before a place, it says what comes next in the text that has the same there. While the file `LACUNA_STALL`
+ * names exists, no step is finished. Bundled by `buildServers.ts` and started by editors in place of `lacuna --stdio`.
+ */
+import { existsSync, readFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { systemClock } from '../../server/base/clock.ts'
+import { EncodingCache } from '../../server/cache/encodingCache.ts'
+import { Turns } from '../../server/cache/turns.ts'
+import { Denoiser } from '../../server/denoise/denoiser.ts'
+import type { Engine } from '../../server/engine/engine.ts'
+import { serveStdio } from '../../server/lsp/serveStdio.ts'
+import type { OpenSession } from '../../server/lsp/startServer.ts'
+import { LiveSession } from '../../server/session/liveSession.ts'
+import { byteIds, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
+import { byteModel, bytesOf } from '../session/byteModel.ts'
+
+const sightBytes = 10 // of what stands before a place
+
+const known = (JSON.parse(readFileSync(process.env.LACUNA_KNOWN!, 'utf8')) as string[]).map((text) =>
+  bytesOf(text.replaceAll('\r\n', '\n')),
+)
+const stall = process.env.LACUNA_STALL ?? ''
+
+/** What follows in the text that is alike the longest way back, as far as `sightBytes`; the end where none is. */
+const next: Script = ({ position, canvas, context }) => {
+  let best: { id: number; alike: number } = { id: byteIds.end, alike: 3 }
+  for (const text of known) {
+    for (let at = 1; at <= text.length; at++) {
+      let alike = 0
+      while (alike < sightBytes && alike < at && text[at - 1 - alike] === before(alike)) alike++
+      if (alike > best.alike) best = { id: text[at] ?? byteIds.end, alike }
+    }
+  }
+  // Behind an open slot nothing is known.
+  return [{ id: best.id, probability: before(0) === byteIds.mask ? 0.01 : 0.9999 }]
+
+  function before(back: number): number | undefined {
+    return canvas.get(position - 1 - back) ?? context.get(position - 1 - back)
+  }
+}
+
+const openSession: OpenSession = async (settings, log) => {
+  const scripted = new ScriptedEngine(next)
+  const engine: Engine = {
+    encode: (pieces, signal) => scripted.encode(pieces, signal),
+    async step(jobs, signal) {
+      while (stall !== '' && existsSync(stall) && !signal.aborted) await sleep(10)
+      return scripted.step(jobs, signal)
+    },
+    release: (ids) => scripted.release(ids),
+    close: () => scripted.close(),
+  }
+  const turns = new Turns()
+  const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true }, turns)
+  const rooms = {
+    model: byteModel,
+    prefixes: cache(),
+    suffixes: cache(),
+    denoiser: new Denoiser(engine),
+    now: systemClock.now,
+  }
+  return new LiveSession(rooms, { settings, clock: systemClock, log, close: () => engine.close() })
+}
+
+process.exitCode = await serveStdio({ openSession, version: 'scripted' })

@@ -1,0 +1,345 @@
+/**
+ * Code actions without a model: what is offered where, what stands open in the text that the model reads, and what becomes
+ * of the document with given fills. `║` cursor, `«»` selection, `├┤` a hole.
+ */
+import { describe, expect, test } from 'vitest'
+import { applyEdit } from '../../server/base/spans.ts'
+import { type ActionName, NotHere } from '../../server/infill/actions/action.ts'
+import { listActions, prepareAction } from '../../server/infill/actions/actions.ts'
+import { editsOf, layOut } from '../../server/infill/actions/layOut.ts'
+import { parseMarked } from '../markup.ts'
+
+interface Options {
+  readonly language?: string
+  readonly message?: string
+  readonly wish?: string
+  /** What the text in each hole takes the place of behind it. */
+  readonly replaceAfter?: number
+  /** Of each fill; the same for all when left out. */
+  readonly probabilities?: readonly number[]
+}
+
+function place(marked: string) {
+  const { text, cursor, selection } = parseMarked(marked)
+  return { text, selection: selection ?? { start: cursor!, end: cursor! } }
+}
+
+function prepare(name: ActionName, marked: string, { language = 'python', message, wish }: Options = {}) {
+  const { text, selection } = place(marked)
+  const request = {
+    ...{ name, text, selection, languageId: language },
+    ...(message ? { message } : {}),
+    ...(wish ? { wish } : {}),
+  }
+  return { text, prepared: prepareAction(request) }
+}
+
+/** The text as the model reads it. */
+function read(name: ActionName, marked: string, options: Options = {}): string {
+  const { text, prepared } = prepare(name, marked, options)
+  const { text: laid, holes } = layOut(text, prepared)
+  return holes.reduceRight((now, { span }) => `${now.slice(0, span.start)}├┤${now.slice(span.end)}`, laid)
+}
+
+/** The document with the holes filled. */
+function carriedOut(name: ActionName, marked: string, fills: readonly (string | undefined)[], options: Options = {}) {
+  const { text, prepared } = prepare(name, marked, options)
+  expect(layOut(text, prepared).holes).toHaveLength(fills.length)
+  const { replaceAfter = 0, probabilities = [] } = options
+  const filled = fills.map((fill, i) =>
+    fill === undefined ? undefined : { text: fill, replaceAfter, probability: probabilities[i] ?? 0.5 },
+  )
+  return editsOf(text, prepared, filled).reduceRight(applyEdit, text)
+}
+
+function offered(marked: string, language = 'python', asksWish = false, diagnostics: string[] = []): string[] {
+  const { text, selection } = place(marked)
+  const own = diagnostics.map((message) => ({ message, span: selection }))
+  const offers = listActions({ text, languageId: language, selection, diagnostics: own, asksWish })
+  return offers.map(({ title, disabled }) => (disabled ? `(${title})` : title))
+}
+
+describe('what is offered', () => {
+  test.each([
+    ['x = ║\n', ['Fill here']],
+    ['x = f(║)\n', ['Fill here', 'Complete this argument list']],
+    ['def f(a):║\n', ['Fill here', 'Complete this body', 'Document this function']],
+    ['def f(║a):\n    pass\n', ['Fill here', 'Complete this body', 'Rename a consistently', 'Document this function']],
+    ['def f(a):\n    """Does."""\n    ║return a\n', ['Fill here', 'Complete this body']],
+    ['def f(a):║\n    """Does."""\n', ['Fill here', 'Complete this body']],
+    ['def f():\n    ║pass\n', ['Fill the placeholder', 'Complete this body']],
+    [
+      '«x = ...\ny = ...\n»',
+      ['Fill 2 placeholders together', 'Rewrite the selection', '(Change the selection as I say)'],
+    ],
+    ['«total» = 1\n', ['Rewrite the selection', 'Rename total consistently', '(Change the selection as I say)']],
+    [
+      '# sort them by age\n«people.sort()»\n',
+      ['Rewrite the selection', 'Change the selection as the comment above says'],
+    ],
+    [
+      'def f(a):\n    return a * «0.2»\n',
+      ['Rewrite the selection', 'Introduce a parameter', '(Change the selection as I say)'],
+    ],
+    ['x.na║me\n', ['Fill here']],
+    ['# a comment ║of words\n', ['Fill here']],
+    ['║', ['Fill here']],
+  ])('%j', (marked, titles) => {
+    expect(offered(marked)).toEqual(titles)
+  })
+
+  test('a wish that the client asks for', () => {
+    expect(offered('«x»\n', 'python', true)).toContain('Change the selection as I say…')
+  })
+
+  test('two diagnostics at most, no more than five actions, a long message cut', () => {
+    const titles = offered('def f(a, b=║g()):\n    pass\n', 'python', false, ['one', 'two', 'three'])
+    expect(titles.slice(0, 2)).toEqual(['Fix: one', 'Fix: two'])
+    expect(titles).toHaveLength(5)
+    expect(offered('║x\n', 'python', false, [`${'long '.repeat(30)}\nsecond line`])[0]).toHaveLength(
+      'Fix: '.length + 60,
+    )
+  })
+})
+
+describe('fill', () => {
+  const check = (marked: string, wanted: string, language = 'python') =>
+    expect(read('fill', marked, { language })).toBe(wanted)
+  test('at the cursor: the rest of a line', () => check('x = f(║) # all\n', 'x = f(├┤) # all\n'))
+  test('each kind of placeholder', () => {
+    check('def f():\n    ║pass\n', 'def f():\n    ├┤\n')
+    check('def f(): ║...\n', 'def f(): ├┤\n')
+    check('x = g(_║__, 1)\n', 'x = g(├┤, 1)\n')
+    check('raise NotImplementedError║("later")\n', '├┤\n')
+    check('f(/* …║ */)\n', 'f(├┤)\n', 'typescript')
+    check('let x = todo!║("x");\n', 'let x = ├┤;\n', 'rust')
+    check("  throw new Error('║not implemented')\n", '  ├┤\n', 'javascript')
+    check('x = TODO║\n', 'x = ├┤\n')
+  })
+  test('what a TODO says stands before it while the model reads, and is not put in', () => {
+    const marked = '{\r\n\t// TODO: parse the ║header\r\n}\r\n'
+    check(marked, '{\r\n\t// parse the header\r\n\t├┤\r\n}\r\n', 'typescript')
+    expect(carriedOut('fill', marked, ['go()'], { language: 'typescript' })).toBe('{\r\n\tgo()\r\n}\r\n')
+  })
+  test('several together; one that is not found stays', () => {
+    const marked = '«x = ...\ny = ...\n»z = ...\n'
+    check(marked, 'x = ├┤\ny = ├┤\nz = ...\n')
+    expect(carriedOut('fill', marked, ['1', '2'])).toBe('x = 1\ny = 2\nz = ...\n')
+    expect(carriedOut('fill', marked, [undefined, '2'])).toBe('x = ...\ny = 2\nz = ...\n')
+    expect(() => carriedOut('fill', marked, [undefined, undefined])).toThrow('found nothing')
+  })
+  test('spreads, rests, strings and words are no placeholders', () => {
+    for (const [line, language] of [
+      ['f(║...args)', 'typescript'],
+      ['int f(char *a, ║...);', 'c'],
+      ['x = "║..."', 'python'],
+      ['bypass║ = 1', 'python'],
+      ['func f(a ║...int) {}', 'go'],
+    ] as const) {
+      expect(read('fill', `${line}\n`, { language }), line).toBe(`${line.replace('║', '├┤')}\n`)
+    }
+  })
+  test('on a blank line a block, of which what follows is replaced too', () => {
+    const { prepared } = prepare('fill', 'def f():\n    ║\n')
+    expect(prepared.changes[0]!.fill).toEqual({ kind: 'hole', scope: 'block' })
+    expect(carriedOut('fill', 'f(║)\n', ['a).then(b)'], { replaceAfter: 1 })).toBe('f(a).then(b)\n')
+  })
+})
+
+describe('rewrite and change', () => {
+  test('blanks at the ends of the selection stay', () => {
+    expect(read('rewrite', 'if x:\n«    a()\n    b()\n»c()\n')).toBe('if x:\n    ├┤\nc()\n')
+    expect(carriedOut('rewrite', 'x = «a + b»;\r\n', ['🦊'])).toBe('x = 🦊;\r\n')
+  })
+  test('the same again is said, not done', () => {
+    expect(() => carriedOut('rewrite', 'x = «a»\n', ['a'])).toThrow('The model would write the same.')
+  })
+  test('a wish of two lines, with the indentation of what is selected', () => {
+    const options = { wish: 'sort by age\n oldest first ', language: 'go' }
+    const marked = '\tif x {\n\t\t«sort(p)»\n\t}\n'
+    expect(read('change', marked, options)).toBe('\tif x {\n\t\t// sort by age\n\t\t// oldest first\n\t\t├┤\n\t}\n')
+    expect(carriedOut('change', marked, ['sortByAge(p)'], options)).toBe('\tif x {\n\t\tsortByAge(p)\n\t}\n')
+  })
+  test('a wish cannot end its comment', () => {
+    const options = { wish: 'red */ } body { x', language: 'css' }
+    expect(read('change', 'a { «color: blue» }\n', options)).toBe('/* red  } body { x */\na { ├┤ }\n')
+  })
+  test('without a wish, the comment above; without one, a word on what to do', () => {
+    expect(read('change', '# upper case\n«x»\n')).toBe('# upper case\n├┤\n')
+    expect(() => read('change', 'y = 1\n«x»\n')).toThrow(NotHere)
+  })
+})
+
+describe('completeBody', () => {
+  const check = (marked: string, wanted: string, language = 'typescript') =>
+    expect(read('completeBody', marked, { language })).toBe(wanted)
+  test('an empty one, by braces and by indentation', () => {
+    check('function f(a) {║}\n', 'function f(a) {\n  ├┤\n}\n')
+    check(
+      '\tclass A {\n\t\tgo(a: number): void {║\n\t\t}\n\t}\r\n',
+      '\tclass A {\n\t\tgo(a: number): void {\n\t\t\t├┤\n\t\t}\n\t}\r\n',
+    )
+    check('def f(a):║', 'def f(a):\n    ├┤', 'python')
+    check('def f(a):\n  x = 1\n\ndef g(a):\n  ║pass\n', 'def f(a):\n  x = 1\n\ndef g(a):\n  ├┤\n', 'python')
+    check('local function add(a, b)║\nend\n', 'local function add(a, b)\n  ├┤\nend\n', 'lua')
+    check('fn f(a: u8) -> u8 {\r\n    // TODO║\r\n}\r\n', 'fn f(a: u8) -> u8 {\r\n    ├┤\r\n}\r\n', 'rust')
+  })
+  test('behind the last statement of one that has begun', () => {
+    check('const f = (a) => {\n  let x = a║\n}\n', 'const f = (a) => {\n  let x = a\n  ├┤\n}\n')
+    check('function f(a) { let x = a║ }\n', 'function f(a) { let x = a\n  ├┤\n}\n')
+    check(
+      'def f(a):\n    if a:\n        b║()\n\nf(1)\n',
+      'def f(a):\n    if a:\n        b()\n    ├┤\n\nf(1)\n',
+      'python',
+    )
+  })
+  test('an empty block of another kind; no object', () => {
+    check('if (x) {║}\n', 'if (x) {\n  ├┤\n}\n')
+    expect(() => read('completeBody', 'const x = {║}\n', { language: 'typescript' })).toThrow(NotHere)
+  })
+})
+
+describe('completeArguments', () => {
+  const check = (marked: string, wanted: string, language = 'typescript') =>
+    expect(read('completeArguments', marked, { language })).toBe(wanted)
+  test('an empty list, one that has begun, one that ends in a comma', () => {
+    check('foo(║)\n', 'foo(├┤)\n')
+    check('foo( ║ )\n', 'foo(├┤)\n')
+    check('foo(a║)\n', 'foo(a, ├┤)\n')
+    check('foo(║a, [b, c])\n', 'foo(a, [b, c], ├┤)\n')
+    check('foo(a,║)\n', 'foo(a, ├┤)\n')
+    check('foo(a, ║)\n', 'foo(a, ├┤)\n')
+    check('foo(\n  a,║\n)\n', 'foo(\n  a, ├┤\n)\n')
+    check('a.b(c(║))\n', 'a.b(c(├┤))\n')
+  })
+  test('conditions and parameters are none', () => {
+    for (const [line, language] of [
+      ['if (║) {}', 'typescript'],
+      ['while (a║) {}', 'typescript'],
+      ['function f(║) {}', 'typescript'],
+      ['def f(║): pass', 'python'],
+      ['x = (║)', 'python'],
+    ] as const) {
+      expect(() => read('completeArguments', `${line}\n`, { language }), line).toThrow(NotHere)
+    }
+  })
+})
+
+describe('fix', () => {
+  test('the word that is meant, and what is said of it', () => {
+    const options = { message: "Cannot find name 'nmae'.\nDid you mean 'name'?", language: 'typescript' }
+    const marked = '  return «nmae» + 1\n'
+    expect(read('fix', marked, options)).toBe(
+      "  // Cannot find name 'nmae'.\n  // Did you mean 'name'?\n  return ├┤ + 1\n",
+    )
+    expect(carriedOut('fix', marked, ['name, other'], options), 'a name for a name').toBe('  return name + 1\n')
+    expect(() => carriedOut('fix', marked, ['nmae'], options), 'another one').toThrow(NotHere)
+    const wrongType = { ...options, message: 'A string is wanted here.' }
+    expect(carriedOut('fix', marked, ["String(name) + ''"], wrongType)).toBe("  return String(name) + '' + 1\n")
+  })
+  test('a place is the line from there on, several lines are a block', () => {
+    expect(read('fix', '\tf(a«»\r\n\tb\r\n', { message: 'expected )' })).toBe('\t# expected )\r\n\tf(a├┤\r\n\tb\r\n')
+    expect(prepare('fix', 'a(«\n  b\n»c)\n').prepared.changes[0]!.fill).toEqual({ kind: 'hole', scope: 'block' })
+    expect(() => read('fix', `«${'\n'.repeat(20)}»`)).toThrow('too many lines')
+  })
+})
+
+describe('rename', () => {
+  const check = (marked: string, wanted: string, language = 'python') =>
+    expect(
+      carriedOut('rename', marked, Array(read('rename', marked, { language }).split('├┤').length - 1).fill('fresh'), {
+        language,
+      }),
+    ).toBe(wanted)
+  test('a parameter where it is bound, not beyond; no member, no key, no string', () => {
+    check(
+      'def f(x, y=1):\n    print(x.x, "x", g(x=x))  # x\n    return x║\n\nx = 2\n',
+      'def f(fresh, y=1):\n    print(fresh.x, "x", g(x=fresh))  # x\n    return fresh\n\nx = 2\n',
+    )
+  })
+  test('the whole file where nothing around it binds it', () => {
+    check(
+      'const a║ = 1\nfunction f() { return a + b.a }\n',
+      'const fresh = 1\nfunction f() { return fresh + b.a }\n',
+      'typescript',
+    )
+  })
+  test('four are asked, none of the others tells the old name', () => {
+    expect(read('rename', 'def f(old║):\n    a(old)\n    b(old)\n    c(old)\n    d(old)\n')).toBe(
+      'def f(├┤):\n    a(├┤)\n    b(├┤)\n    c(├┤)\n    d(_)\n',
+    )
+  })
+  test('the surest name that is free; a longer text is cut behind it', () => {
+    const marked = 'def f(x║, taken):\n    return x\n'
+    const names = (fills: string[], probabilities: number[]) => carriedOut('rename', marked, fills, { probabilities })
+    expect(names(['a', 'b = 2'], [0.2, 0.3])).toBe('def f(b, taken):\n    return b\n')
+    expect(names(['a', 'taken'], [0.2, 0.9])).toBe('def f(a, taken):\n    return a\n')
+    expect(() => names(['x', 'return'], [0.9, 0.9])).toThrow('no other name that is free')
+  })
+  test('a name that is a key as well is left to others', () => {
+    expect(() => read('rename', 'const a║ = 1\nf({ a, b })\n', { language: 'typescript' })).toThrow('key of an object')
+    expect(read('rename', 'function f({ b }, a║) { return a }\n', { language: 'typescript' })).toBe(
+      'function f({ b }, ├┤) { return ├┤ }\n',
+    )
+  })
+})
+
+describe('introduceParameter', () => {
+  test('declared, used, and handed over by every call', () => {
+    const marked = 'def price(x):\n    return x * «0.2»\n\nprint(price(5), price(g(1), ))\n'
+    expect(read('introduceParameter', marked)).toBe(
+      'def price(x, ├┤):\n    return x * ├┤\n\nprint(price(5, 0.2), price(g(1), 0.2, ))\n',
+    )
+    expect(carriedOut('introduceParameter', marked, ['rate', 'rate'])).toBe(
+      'def price(x, rate):\n    return x * rate\n\nprint(price(5, 0.2), price(g(1), 0.2, ))\n',
+    )
+  })
+  test('with the type that the value has', () => {
+    const marked = 'function f() {\r\n  return «"a"»\r\n}\r\nf()\r\n'
+    expect(carriedOut('introduceParameter', marked, ['text', undefined], { language: 'typescript' })).toBe(
+      'function f(text: string) {\r\n  return text\r\n}\r\nf("a")\r\n',
+    )
+  })
+  test('not where the value cannot be handed over by its place', () => {
+    for (const marked of [
+      'def f(*all):\n    return «1»\n',
+      'def f(a=1):\n    return «1»\n',
+      'def f(a):\n    return «a»\n',
+      'x = «1»\n',
+      'def f(a):\n    return «1»\n\nf(a=2)\n',
+    ]) {
+      expect(() => read('introduceParameter', marked), marked).toThrow(NotHere)
+    }
+  })
+})
+
+describe('document', () => {
+  const check = (marked: string, wanted: string, language: string) =>
+    expect(carriedOut('document', marked, ['Says it.'], { language })).toBe(wanted)
+  test('where each language has it', () => {
+    check(
+      'class A:\n    def f(self,\n          a):║\n        pass\n',
+      'class A:\n    def f(self,\n          a):\n        """Says it."""\n        pass\n',
+      'python',
+    )
+    check(
+      '\tfunction f(║a) {\r\n\t}\r\n',
+      '\t/**\r\n\t * Says it.\r\n\t */\r\n\tfunction f(a) {\r\n\t}\r\n',
+      'javascript',
+    )
+    check('func (t *T) Do(a int) ║int {\n}\n', '// Do Says it.\nfunc (t *T) Do(a int) int {\n}\n', 'go')
+    check('  pub fn go(║) {\n  }\n', '  /// Says it.\n  pub fn go() {\n  }\n', 'rust')
+    check('function a.b(║)\nend\n', '--- Says it.\nfunction a.b()\nend\n', 'lua')
+  })
+  test('not twice, and not for the lines of a body', () => {
+    for (const [marked, language] of [
+      ['/** Does. */\nfunction f(║) {\n}\n', 'javascript'],
+      ['/// Does.\n#[test]\nfn f(║) {\n}\n', 'rust'],
+      ['def f():║\n    """Does."""\n', 'python'],
+      ['def f():\n    x = 1║\n', 'python'],
+      ['x = 1║\n', 'python'],
+    ] as const) {
+      expect(() => read('document', marked, { language }), marked).toThrow(NotHere)
+    }
+  })
+})
