@@ -109,7 +109,8 @@ async function oneSession(
   const logged = (line: string) => void log.push(line)
   const chosen = options.ownProcess ? ownProcess(logged) : inProcess(openSession, logged)
   const target = options.sabotage?.target?.(chosen) ?? chosen
-  const client = new FuzzClient(target, random, dressed(random.pick(guises), random), (method, params) =>
+  const dress = options.ownProcess ? patient : dressed
+  const client = new FuzzClient(target, random, dress(random.pick(guises), random), (method, params) =>
     answerServer(fuzzed, method, params),
   )
   const name = client.guise.name?.toLowerCase() ?? ''
@@ -190,6 +191,12 @@ function dressed({ name, capabilities }: Guise, random: Random): Guise {
   const initializationOptions = random.pick<unknown>([null, undefined, {}, { inlineBudgetMs: 100 }, { nope: 1 }])
   const edits = { applyEdit: true, workspaceEdit: { documentChanges: true } }
   return { name, capabilities: { ...capabilities, workspace: { ...workspace, ...edits } }, initializationOptions }
+}
+
+/** With a real model: whatever it has to say is wanted, and waited for. */
+function patient(guise: Guise, random: Random): Guise {
+  const initializationOptions = { showAbove: 0, inlineBudgetMs: 2000, completionBudgetMs: 2000 }
+  return { ...dressed(guise, random), initializationOptions }
 }
 
 function addAll(to: Map<string, number>, from: ReadonlyMap<string, number>): void {

@@ -3,7 +3,7 @@
  * an edit fits the text it was asked for and says what the script said, the server's text is the client's.
  */
 import type { Range } from 'vscode-languageserver'
-import { applyEdit, splitsSurrogates } from '../../server/base/spans.ts'
+import { applyEdit, splitsSurrogates, type TextEdit } from '../../server/base/spans.ts'
 import type { InfillRequest, Snapshot } from '../../server/session/session.ts'
 import { expandSnippet } from '../e2e/clients/snippetEngine.ts'
 import { fits, linesOf, offsetOf, positionOf, replaced } from './clientText.ts'
@@ -169,12 +169,13 @@ export function editFault(asking: Asking, said: Said | undefined, edit: Offered,
   if (splitsSurrogates(text, start) || splitsSurrogates(text, end)) return 'its range cuts a character in two'
   if (!said) return undefined
   if (said.kind !== 'completion') return `the session said ${said.kind}`
-  const faults = [said.edit, ...said.others].map((one) => resultFault(asking, applyEdit(text, one), edit, taking))
+  const faults = [said.edit, ...said.others].map((one) => resultFault(asking, one, edit, taking))
   return faults.includes(undefined) ? undefined : faults[0]
 }
 
-function resultFault(asking: Asking, wanted: string, edit: Offered, taking: Taking): string | undefined {
+function resultFault(asking: Asking, one: TextEdit, edit: Offered, taking: Taking): string | undefined {
   const { text, offset } = asking
+  const wanted = applyEdit(text, one)
   const { range } = edit
   const [start, end] = [offsetOf(text, range.start), offsetOf(text, range.end)]
   if (!edit.isSnippet && !taking.relative && !taking.keepsAfterCursor) {
@@ -185,11 +186,15 @@ function resultFault(asking: Asking, wanted: string, edit: Offered, taking: Taki
   const expanded = edit.isSnippet ? expandSnippet(edit.text) : edit.text
   const indent = /^[ \t]*/.exec(text.slice(linesOf(text)[positionOf(text, offset).line]!.start, offset))![0]
   const inserted = taking.relative ? expanded.replace(/(?<=\n)(?=[^\r\n])/g, indent) : expanded
-  const lineFeeds = (whole: string) => whole.replaceAll('\r\n', '\n').replace(/[ \t]+(?=\n|$)/g, '')
+  const lineFeeds = (whole: string) => whole.replace(/\r*\n/g, '\n').replace(/[ \t]+(?=\n|$)/g, '')
   const written = lineFeeds(text.slice(0, start) + inserted)
   const kept = taking.keepsAfterCursor ? offset : end
   const whole = lineFeeds(wanted)
   const isAll = written + lineFeeds(text.slice(kept)) === whole
-  const isBeginning = whole.startsWith(written) && (taking.relative || taking.keepsAfterCursor)
+  // What stays behind the cursor must not have been written too, unless the text was cut at a line before it.
+  const rest = whole.slice(written.length)
+  const gone = lineFeeds(text.slice(offset, Math.max(offset, one.span.end)))
+  const isDoubled = taking.keepsAfterCursor && !rest.trimStart().startsWith(gone.trimStart()) && !/^\s*\n/.test(rest)
+  const isBeginning = whole.startsWith(written) && (taking.relative || taking.keepsAfterCursor) && !isDoubled
   return isAll || isBeginning ? undefined : `it makes ${JSON.stringify(written)}, wanted ${JSON.stringify(whole)}`
 }

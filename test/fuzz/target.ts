@@ -42,7 +42,7 @@ export function inProcess(openSession: OpenSession, logged: Logged): Target {
 }
 
 const patienceTurns = 3000
-const msARest = 15
+const msARest = 80
 const patienceMs = 30_000
 
 /** With the embedded model; ends by the protocol's `exit`. */
