@@ -37,6 +37,8 @@ interface TakeCase {
   readonly expected: string
   /** In editors that put the line's indentation before each line, and so cannot be given a line with less. */
   readonly expectedRelative?: string
+  /** In those that keep what stands behind the cursor. */
+  readonly expectedKeeping?: string
 }
 
 const cases: readonly TakeCase[] = [
@@ -56,6 +58,14 @@ const cases: readonly TakeCase[] = [
   },
   { name: 'a closing bracket', marked: 'print(║)\n', insert: 'x', expected: 'print(x)\n' },
   { name: 'over a closing bracket', marked: 'go(║)\n', insert: 'x).then(y)', after: 1, expected: 'go(x).then(y)\n' },
+  {
+    name: 'past a closing bracket',
+    marked: 'go(║)\n',
+    insert: 'x)[0]',
+    after: 1,
+    expected: 'go(x)[0]\n',
+    expectedKeeping: 'go(x)\n',
+  },
   { name: 'half a word', marked: 'con║\n', insert: 'sole.log(x)', expected: 'console.log(x)\n' },
   { name: 'half a word in a line', marked: 'len(se║.items)\n', insert: 'lf', expected: 'len(self.items)\n' },
   { name: 'half a word of other letters', marked: 'größ║\n', insert: 'e = 1', expected: 'größe = 1\n' },
@@ -75,16 +85,20 @@ const cases: readonly TakeCase[] = [
   },
 ]
 const relative = new Set(['Neovim 0.12', 'Neovim 0.11', 'kakoune-lsp', 'Sublime Text'])
+const keeping = new Set(['Neovim 0.12', 'Neovim 0.11'])
 const later = { isIncomplete: true, items: [] }
 
 describe.for(editors)('$name', (editor) => {
-  test.for(cases)('takes: $name', async ({ marked, insert, after, expected, expectedRelative }) => {
+  test.for(cases)('takes: $name', async ({ marked, insert, after, expected, expectedRelative, expectedKeeping }) => {
     const shown = (text: string) => (editor.hidesCr ? text.replaceAll('\r\n', '\n') : text)
     const server = await start(editor, offer(shown(insert), after))
     const opened = await server.open(shown(marked))
     const buffer = { text: opened.document.getText(), expandTab: marked.includes('\t') ? undefined : 4 }
     const { items } = await menu(server, editor, opened)
-    const wanted = relative.has(editor.name) && expectedRelative ? expectedRelative : expected
+    const wanted =
+      (relative.has(editor.name) ? expectedRelative : undefined) ??
+      (keeping.has(editor.name) ? expectedKeeping : undefined) ??
+      expected
     expect(editor.take(buffer, opened.cursor, listed(items, buffer.text, opened.cursor))).toBe(shown(wanted))
     if (editor.inline) {
       const { items } = await ghost(server, opened)
@@ -114,11 +128,13 @@ describe.for(editors)('$name', (editor) => {
     const old = menu(server, editor, opened, false, source.token).catch((error: { code: number }) => error.code)
     await until(() => answers.length === 1)
     await server.type(opened, 'y')
+    await server.roundTrip()
     if (editor.cancels) source.cancel()
+    else answers[0]!(offer('z')) // too late: it is an answer for older text
+    expect(await old).toEqual(editor.cancels ? LSPErrorCodes.RequestCancelled : later)
     const again = menu(server, editor, opened, true)
     await until(() => answers.length === 2)
-    for (const answer of answers) answer(offer('z'))
-    expect(await old).toEqual(editor.cancels ? LSPErrorCodes.RequestCancelled : later)
+    answers[1]!(offer('z'))
     const { items } = await again
     const text = opened.document.getText()
     expect(editor.take({ text, expandTab: 4 }, opened.cursor, listed(items, text, opened.cursor))).toBe('x = yz\n')
