@@ -22,8 +22,8 @@ test('reads config.json, writes its log beside stderr, and ends in order', async
   await client.sendNotification(lsp.InitializedNotification.type, {})
   await expect.poll(() => messages.length, { timeout: 10_000 }).toBe(2)
   expect(messages.toSorted()).toEqual([
-    expect.stringMatching(/^Lacuna: opening the model failed: model "nowhere": no such model/),
     `${join(home, 'config.json')}: logLevl: no such setting; did you mean "logLevel"?`,
+    expect.stringMatching(/^Lacuna: opening the model failed: model "nowhere": no such model/),
   ])
   await client.sendRequest(lsp.ShutdownRequest.type)
   await client.sendNotification(lsp.ExitNotification.type)
