@@ -28,10 +28,7 @@ test('the extension offers the settings of the schema', () => {
   const { properties } = z.toJSONSchema(settingsSchema, { io: 'input' }) as {
     properties: Record<string, Record<string, unknown>>
   }
-  const mine = new Set([
-    ...usersOwn,
-    ...Object.keys(properties).filter((key) => properties[key]!.setBy === 'user'),
-  ])
+  const mine = new Set([...usersOwn, ...Object.keys(properties).filter((key) => properties[key]!.setBy === 'user')])
   const offered = Object.entries(properties).map(([key, { setBy: _, description, ...schema }]) => [
     `lacuna.${key}`,
     {
