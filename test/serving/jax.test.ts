@@ -19,6 +19,7 @@ const never = new AbortController().signal
 let dir: string
 let server: ChildProcess
 let address: string
+let bundle: string
 let here: OpenRooms
 let there: OpenRooms
 
@@ -34,6 +35,7 @@ describe.skipIf(!python)('serving/ (LACUNA_SERVING_PYTHON names no Python)', () 
   beforeAll(async () => {
     dir = await mkdtemp(join(tmpdir(), 'lacuna-serving-'))
     const { f32 } = await randomBundle(dir, { heads: 4, kvHeads: 2, headDim: 16, layers: 3 }, 11)
+    bundle = f32
     const [port, grpcPort] = [await freePort(), await freePort()]
     address = `http://127.0.0.1:${port}`
     const mesh = ['--data', '4', '--model', '2', '--warm_jobs', '--pool_rows', '6000']
@@ -109,17 +111,13 @@ describe.skipIf(!python)('serving/ (LACUNA_SERVING_PYTHON names no Python)', () 
       expect(theirs.kind).toBe(ours.kind)
     }
   })
-})
 
-if (python) {
   runEngineSuite({
     name: 'open-inference engine over KServe and JAX, 4 × 2 devices',
     open: async () => {
-      const dir = await mkdtemp(join(tmpdir(), 'lacuna-serving-'))
-      const { f32 } = await randomBundle(dir, { heads: 4, kvHeads: 2, headDim: 16, layers: 3 }, 11)
-      const { engine, manifest } = await openRooms(f32, { cache: true, engine: { address, standIn: false } })
+      const { engine, manifest } = await openRooms(bundle, { cache: true, engine: { address, standIn: false } })
       const { vocab, maskId, maxPositions, logitsShift } = manifest
       return { engine, vocab, maskId, maxPositions, logitsShift, inputIds: Math.max(vocab, maskId + 1) }
     },
   })
-}
+})
