@@ -23,6 +23,7 @@ export class Configuration {
   private initial: unknown
   private client: unknown
   private inForce: InForce
+  private readings = 0
 
   constructor(options: ConfigurationOptions) {
     this.options = options
@@ -56,7 +57,9 @@ export class Configuration {
    * @param pushed of `didChangeConfiguration`.
    */
   async read(pushed: unknown): Promise<void> {
+    const reading = ++this.readings
     const [userFile, client] = await Promise.all([this.options.readUserFile?.(), this.ask(pushed)])
+    if (reading !== this.readings) return // asked again since: answers may come in any order
     this.userFile = userFile ?? this.userFile
     this.client = client
     this.inForce = settingsInForce(this.userFile, this.initial, this.client)

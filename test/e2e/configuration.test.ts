@@ -58,6 +58,22 @@ test('the configuration the client answers with stands on the initialization opt
   await server.end()
 })
 
+test('of two configurations asked for, the newer counts, whichever comes first', async () => {
+  const answers: ((answer: unknown) => void)[] = []
+  const { server, settings } = await startWatched({
+    capabilities: { workspace: { configuration: true } },
+    configuration: () => new Promise((resolve) => void answers.push(resolve)),
+  })
+  await server.client.sendNotification(DidChangeConfigurationNotification.type, { settings: null })
+  await until(() => answers.length === 2)
+  answers[1]!({ maxTokens: 8 })
+  await until(() => settings().maxTokens === 8)
+  answers[0]!({ maxTokens: 7 })
+  await server.roundTrip()
+  expect(settings().maxTokens).toBe(8)
+  await server.end()
+})
+
 test('a configuration the client pushes; what is not ours is left alone', async () => {
   const { server, settings } = await startWatched({})
   const push = (pushed: unknown) =>

@@ -120,6 +120,7 @@ async function oneSession(
     taking: { relative: /neovim|kakoune|sublime/.test(name), keepsAfterCursor: name === 'neovim' },
     configuration: null,
     isProbing: false,
+    isMuted: false,
     commands: [],
     opened: 0,
   }
@@ -132,7 +133,7 @@ async function oneSession(
     for (let batch = 1 + random.below(7); batch > 0; batch--) send(fuzzed, summary)
     await target.rest(random.below(9))
   }
-  if (isWell() && !options.ownProcess && random.chance(0.7)) await probe(fuzzed)
+  if (isWell() && !options.ownProcess && !fuzzed.isMuted && random.chance(0.7)) await probe(fuzzed)
   client.isShutDown = true
   client.request('shutdown', undefined, ({ error }) => (error ? 'wanted a result' : undefined))
   for (let late = random.below(4); late > 0; late--) send(fuzzed, summary)
@@ -171,7 +172,7 @@ async function probe(fuzzed: Fuzzed): Promise<void> {
   const both = { completion: true, inline: true, completionBudgetMs: 300 }
   Object.assign(fuzzed, { isProbing: true, configuration: both })
   client.notify('workspace/didChangeConfiguration', { settings: { lacuna: both } })
-  await client.target.rest(12)
+  await client.target.rest(60) // the server reads one message a turn, and our answer takes some
   const documents = [...client.documents.values()].filter(({ lost }) => !lost)
   for (const document of documents) askCompletion(fuzzed, document, { line: 0, character: 0 })
   await client.target.rest(40) // some are never answered before the end
@@ -184,10 +185,11 @@ async function probe(fuzzed: Fuzzed): Promise<void> {
 /** Some clients are asked for their configuration, some push it. */
 function dressed({ name, capabilities }: Guise, random: Random): Guise {
   const workspace = random.chance(0.5)
-    ? { configuration: true, didChangeConfiguration: { dynamicRegistration: true }, applyEdit: true }
-    : { applyEdit: true, workspaceEdit: { documentChanges: true } }
+    ? { configuration: true, didChangeConfiguration: { dynamicRegistration: true } }
+    : {}
   const initializationOptions = random.pick<unknown>([null, undefined, {}, { inlineBudgetMs: 100 }, { nope: 1 }])
-  return { name, capabilities: { ...capabilities, workspace }, initializationOptions }
+  const edits = { applyEdit: true, workspaceEdit: { documentChanges: true } }
+  return { name, capabilities: { ...capabilities, workspace: { ...workspace, ...edits } }, initializationOptions }
 }
 
 function addAll(to: Map<string, number>, from: ReadonlyMap<string, number>): void {

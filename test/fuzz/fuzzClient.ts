@@ -37,7 +37,7 @@ export class FuzzClient {
   readonly guise: Guise
   readonly ledger = new Ledger()
   readonly documents = new Map<string, FuzzDocument>()
-  readonly notified = new Map<string, number>() // what the server told, by method
+  readonly notified = new Map<string, number>() // what the server told or asked, by method
   readonly history: string[] = []
   capabilities: ServerCapabilities = {}
   isShutDown = false
@@ -134,10 +134,8 @@ export class FuzzClient {
 
   private take(message: ServerMessage): void {
     if (message.method === undefined) return this.ledger.reply(message as Reply)
-    if (message.id === undefined) {
-      this.notified.set(message.method, (this.notified.get(message.method) ?? 0) + 1)
-      return
-    }
+    this.notified.set(message.method, (this.notified.get(message.method) ?? 0) + 1)
+    if (message.id === undefined) return
     const answer = { jsonrpc: '2.0', id: message.id, ...this.onRequest(message.method, message.params) }
     const later = this.random.below(6)
     void this.target.rest(later).then(() => this.target.input.write(frame(answer)))

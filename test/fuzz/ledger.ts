@@ -36,6 +36,8 @@ export interface Pending {
   readonly uri?: string
   readonly version?: number
   cancelled: boolean
+  /** Cancelled in the same breath: no work is to be begun for it. */
+  cancelledAtOnce: boolean
 }
 
 export class Ledger {
@@ -73,8 +75,13 @@ export class Ledger {
     this.lastChange.set(uri, this.sent)
   }
 
-  asked(id: string | number, pending: Omit<Pending, 'sentAt' | 'cancelled'>): void {
-    this.pending.set(id, { ...pending, sentAt: this.sent, cancelled: false })
+  asked(id: string | number, pending: Omit<Pending, 'sentAt' | 'cancelled' | 'cancelledAtOnce'>): void {
+    this.pending.set(id, { ...pending, sentAt: this.sent, cancelled: false, cancelledAtOnce: false })
+  }
+
+  mustNotServe(id: string | number): void {
+    const pending = this.pending.get(id)
+    if (pending) pending.cancelledAtOnce = true
   }
 
   /** The session was told of a document. */
@@ -98,7 +105,8 @@ export class Ledger {
       this.breach(`the session is asked at ${offset} of ${JSON.stringify(snapshot.text)}`)
     const name = method === 'inline' ? 'textDocument/inlineCompletion' : 'textDocument/completion'
     const someone = [...this.pending.values()].some(
-      (one) => one.method === name && one.uri === snapshot.uri && one.version === snapshot.version,
+      (one) =>
+        one.method === name && one.uri === snapshot.uri && one.version === snapshot.version && !one.cancelledAtOnce,
     )
     if (!someone) this.breach(`the session is asked for ${method} of ${snapshot.uri}, and nobody did`)
   }
@@ -141,13 +149,14 @@ export interface Taking {
   readonly keepsAfterCursor: boolean
 }
 
+export interface Offered {
+  readonly range: Range
+  readonly text: string
+  readonly isSnippet: boolean
+}
+
 /** What an edit does to the text it was asked for, against what was said. Undefined where all is well. */
-export function editFault(
-  asking: Asking,
-  said: Said | undefined,
-  edit: { readonly range: Range; readonly text: string; readonly isSnippet: boolean },
-  taking: Taking,
-): string | undefined {
+export function editFault(asking: Asking, said: Said | undefined, edit: Offered, taking: Taking): string | undefined {
   const { text, offset } = asking
   const { range } = edit
   if (!fits(text, range)) return 'its range lies outside of the text it was asked for'
@@ -160,14 +169,21 @@ export function editFault(
   if (splitsSurrogates(text, start) || splitsSurrogates(text, end)) return 'its range cuts a character in two'
   if (!said) return undefined
   if (said.kind !== 'completion') return `the session said ${said.kind}`
-  const wanted = applyEdit(text, said.edit)
+  const faults = [said.edit, ...said.others].map((one) => resultFault(asking, applyEdit(text, one), edit, taking))
+  return faults.includes(undefined) ? undefined : faults[0]
+}
+
+function resultFault(asking: Asking, wanted: string, edit: Offered, taking: Taking): string | undefined {
+  const { text, offset } = asking
+  const { range } = edit
+  const [start, end] = [offsetOf(text, range.start), offsetOf(text, range.end)]
   if (!edit.isSnippet && !taking.relative && !taking.keepsAfterCursor) {
     const got = replaced(text, range, edit.text)
     return got === wanted ? undefined : `it makes ${JSON.stringify(got)}, wanted ${JSON.stringify(wanted)}`
   }
   // Such clients are given as much of the text as they can insert: a beginning of it, and nothing but it.
   const expanded = edit.isSnippet ? expandSnippet(edit.text) : edit.text
-  const indent = /^[ \t]*/.exec(text.slice(linesOf(text)[cursor.line]!.start, offset))![0]
+  const indent = /^[ \t]*/.exec(text.slice(linesOf(text)[positionOf(text, offset).line]!.start, offset))![0]
   const inserted = taking.relative ? expanded.replace(/(?<=\n)(?=[^\r\n])/g, indent) : expanded
   const lineFeeds = (whole: string) => whole.replaceAll('\r\n', '\n').replace(/[ \t]+(?=\n|$)/g, '')
   const written = lineFeeds(text.slice(0, start) + inserted)

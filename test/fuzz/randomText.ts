@@ -62,6 +62,12 @@ export function randomRange(random: Random, text: string): Range {
 }
 
 export function randomChange(random: Random, text: string): ContentChange {
+  if (random.chance(0.01)) {
+    // What an editor says that counts lines otherwise: from past the end to further past it.
+    const { length } = linesOf(text)
+    const range = { start: { line: length, character: 0 }, end: { line: length + 1, character: 0 } }
+    return { range, text: random.pick(['\n', 'a\n', 'a\r\nb\n', '']) }
+  }
   if (random.chance(0.03)) return { text: randomFile(random) }
   if (random.chance(0.02)) return { range: null, text: randomFile(random) }
   if (random.chance(0.6)) {

@@ -17,7 +17,12 @@ export interface Asking {
 }
 
 export type Said =
-  | { readonly kind: 'completion'; readonly edit: TextEdit; readonly partial: boolean }
+  | {
+      readonly kind: 'completion'
+      readonly edit: TextEdit
+      readonly others: readonly TextEdit[]
+      readonly partial: boolean
+    }
   | { readonly kind: 'nothing' | 'pending' | 'never' | 'failed' | 'gone' }
 
 const pieces = [
@@ -57,12 +62,18 @@ export function said(seed: number, { text, offset, selected }: Asking): Said {
   let insert = ''
   for (let count = 1 + random.below(6); count > 0; count--) insert += random.pick(pieces)
   const at = selected?.span ?? { start: offset, end: offset }
-  // Of the rest of the line some is replaced now and then; never half a character.
+  // Of the rest of the line some is replaced now and then; never half a character. Mostly it is written again.
   const lineEnd = linesOf(text).find(({ end }) => end >= at.end)?.end ?? at.end
   let end = random.chance(0.3) ? at.end + random.below(lineEnd - at.end + 1) : at.end
   if (splitsSurrogates(text, end)) end++
+  const gone = text.slice(at.end, end)
+  if (random.chance(0.7)) insert += gone
+  // Two foxes share a half with a pen.
+  else if (random.chance(0.5)) insert += gone.replace(/🦊$/u, '🖊')
+  if (random.chance(0.3)) insert += random.pick(pieces)
   const edit = { span: { start: at.start, end }, text: (selected?.text ?? '') + insert }
-  return { kind: 'completion', edit, partial: random.chance(0.2) }
+  const others = random.chance(0.2) ? ['other', '🦊'].map((other) => ({ ...edit, text: `${edit.text}${other}` })) : []
+  return { kind: 'completion', edit, others, partial: random.chance(0.2) }
 }
 
 /** @throws {EngineError} where the script fails. */

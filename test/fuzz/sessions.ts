@@ -1,4 +1,5 @@
 /** What stands behind a fuzzed server: sessions whose answers are known, and which tell the books what they see. */
+import { EngineError, throwIfAborted } from '../../server/base/errors.ts'
 import { silent } from '../../server/base/log.ts'
 import { LiveSession } from '../../server/session/liveSession.ts'
 import type { Session } from '../../server/session/session.ts'
@@ -22,8 +23,36 @@ export function scripted(seed: number, ledger: Ledger, fate: Fate): Session {
     await turns(hashOf(seed, request.snapshot.version) % 9)
     if (what.kind === 'gone') fate.failures++
     return answerOf(what)
-  })
+  }, tasks(seed))
   return { ...session, prepare: ({ snapshot }) => ledger.saw(snapshot) }
+}
+
+/** What commands ask for: after some turns, or never, and now and then a failure. */
+function tasks(seed: number): Pick<Session, 'fill' | 'scoreTokens'> {
+  const work = async (text: string, signal: AbortSignal, onProgress: () => void) => {
+    const fate = hashOf(seed, 'task', text) % 20
+    for (let left = fate; left > 0; left--) {
+      await turns(1)
+      throwIfAborted(signal)
+      onProgress()
+    }
+    if (fate === 3) throw new EngineError('the script fails here')
+    return fate
+  }
+  return {
+    async fill({ text, holes }, signal, onProgress) {
+      const fate = await work(text, signal, () => onProgress(1))
+      return holes.map((_, i) =>
+        (fate + i) % 5 === 0 ? undefined : { text: `filled(${i}) 🦊`, replaceAfter: 0, probability: 0.5 },
+      )
+    },
+    async scoreTokens({ text, span }, signal, onProgress) {
+      await work(text, signal, () => onProgress(1, 2))
+      return [
+        { span: { start: span.start, end: Math.min(span.start + 1, span.end) }, probability: 0.01, expected: 'x' },
+      ]
+    },
+  }
 }
 
 const letter = 'q'
@@ -59,5 +88,5 @@ export function oneLetter(ledger: Ledger): Session {
 
 export function oneLetterAt({ offset, selected }: Asking): Said {
   const span = selected?.span ?? { start: offset, end: offset }
-  return { kind: 'completion', edit: { span, text: (selected?.text ?? '') + letter }, partial: false }
+  return { kind: 'completion', edit: { span, text: (selected?.text ?? '') + letter }, others: [], partial: false }
 }

@@ -32,13 +32,16 @@ export function inProcess(openSession: OpenSession, logged: Logged): Target {
     output,
     rest: turns,
     async end() {
-      await server.close()
+      const closed = server.close().then(() => undefined)
+      const late = turns(patienceTurns).then(() => 'the server never closes')
+      const fault = await Promise.race([closed, late])
       connection.dispose()
-      return undefined
+      return fault
     },
   }
 }
 
+const patienceTurns = 3000
 const msARest = 15
 const patienceMs = 30_000
 
