@@ -22,11 +22,12 @@ export interface DocumentationStyle {
 const slashes: CodeSyntax = { comment: '//', quotes: ['"""', '"', "'", '`'], lifetimes: false }
 const rust: CodeSyntax = { comment: '//', quotes: ['"'], lifetimes: true }
 const hashes: CodeSyntax = { comment: '#', quotes: ['"""', "'''", '"', "'"], lifetimes: false }
+const shell: CodeSyntax = { comment: '#', quotes: ['"', "'", '`'], lifetimes: false }
 const dashes: CodeSyntax = { comment: '--', quotes: ['"', "'"], lifetimes: false }
-const hashLanguages =
-  'python ruby shellscript yaml toml perl r elixir julia makefile dockerfile cmake nix powershell'.split(' ')
+const hashLanguages = 'python ruby yaml toml perl r elixir julia makefile dockerfile cmake nix powershell'.split(' ')
 const codeSyntaxes: ReadonlyMap<string, CodeSyntax> = new Map([
   ...hashLanguages.map((id): [string, CodeSyntax] => [id, hashes]),
+  ['shellscript', shell],
   ['lua', dashes],
   ['sql', dashes],
   ['haskell', dashes],

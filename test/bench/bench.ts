@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { type OpenRooms, openRooms } from '../../server/cli/openRooms.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { batch } from './batch.ts'
+import { stalled } from './stalled.ts'
 import { rounded } from './stats.ts'
 import { stepCost } from './stepCost.ts'
 import { table } from './table.ts'
@@ -19,7 +20,7 @@ import { byFileLength, byOption, shortRecordings } from './typing/scaling.ts'
 import { allSources, drawSources } from './typing/sources.ts'
 import { live, recordingsOf, typing } from './typing/typing.ts'
 
-const parts = ['typing', 'live', 'length', 'canvas', 'threads', 'batch', 'steps'] as const
+const parts = ['typing', 'live', 'length', 'canvas', 'threads', 'batch', 'steps', 'stalled'] as const
 type Part = (typeof parts)[number]
 const scaling: readonly Part[] = ['length', 'canvas', 'threads', 'batch']
 
@@ -29,6 +30,7 @@ const help = `npm run bench -- [options]
                         live     a person at work in real time: keystrokes saved, wrong ghosts, flickers, processor
                         scaling  ${scaling.join(',')}: a keystroke by lines of the file, slots of the canvas and threads;
                                  several jobs in one step
+                        stalled  the menu's wait for an engine that says nothing
                         steps    a step by rows, against the weights alone and against no cache
   --folder DIR        types the Python, TypeScript and JavaScript files of DIR (default: this repository's)
   --languages LIST    of python,typescript,javascript
@@ -97,6 +99,7 @@ const measures: Readonly<Record<Part, (rooms: OpenRooms) => Promise<object>>> = 
   canvas: () => byOption(dir, short(), { 8: { canvasSlots: 8 }, 16: { canvasSlots: 16 }, 24: { canvasSlots: 24 } }),
   threads: () => byOption(dir, short(), { 1: { threads: 1 }, 2: { threads: 2 } }),
   batch,
+  stalled: () => stalled(1000),
   async steps(rooms) {
     const text = readFileSync(`${root}test/bench/files/graph.ts.txt`, 'utf8')
     const offsets = [...text.matchAll(/ = g\.op\('/g)]

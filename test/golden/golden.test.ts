@@ -22,13 +22,17 @@ const languages = new Set([
   'go',
   'javascript',
   'javascriptreact',
+  'lua',
   'python',
   'rust',
+  'shellscript',
   'typescript',
   'typescriptreact',
 ])
 
-for (const name of readdirSync(folder).filter((file) => file.endsWith('.golden'))) {
+for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((file) =>
+  file.endsWith('.golden'),
+)) {
   const file = readFileSync(new URL(name, folder), 'utf8')
   const cases = parseGolden(file)
   if (isUpdating) writeFileSync(new URL(name, folder), formatGolden(cases.map(updated)))

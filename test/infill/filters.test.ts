@@ -81,6 +81,16 @@ describe('keepBracketSingle', () => {
   test('in a string with a smile', () => check(keepBracketSingle, 'x = "a ║"', ':)', ':)'))
   test('in a pattern of a shell', () =>
     check(keepBracketSingle, 'case $1 in\n  ║', 'stop)', 'stop)', { languageId: 'shellscript' }))
+  test('in a comment', () => check(keepBracketSingle, '// see f(║)\n', 'x, y)', 'x, y'))
+  test('but not one of its own in a comment', () => check(keepBracketSingle, '// see f(║)\n', 'g(x)', 'g(x)'))
+  test('nor in a list of prose', () => check(keepBracketSingle, '// 1║) one\n', ' (a)', ' (a)'))
+  test('of the next line', () => check(keepBracketSingle, 'return {║\n}\n', ' nil }', ' nil '))
+  test('but not where that closes something else', () =>
+    check(keepBracketSingle, 'if (x) {\n  f([║\n}\n', ' a]', ' a]'))
+  test('nor one of its own in front of it', () =>
+    check(keepBracketSingle, 'x = {║\n}\n', '\n  a: { b }', '\n  a: { b }'))
+  test('a backquote of a shell', () =>
+    check(keepBracketSingle, 'x=`║`\n', 'git "$x"`', 'git "$x"', { languageId: 'shellscript' }))
   test('drops one of another kind', () => check(keepBracketSingle, 'x = [1, ║', '2)', '2'))
 })
 

@@ -26,6 +26,8 @@ export interface Editor {
   readonly asksAgain: boolean
   /** Whether it has ghost text of the protocol's own. */
   readonly inline: boolean
+  /** Its buffers have LF alone, whatever the file has: that is what it tells the server too. */
+  readonly hidesCr: boolean
   readonly take: (document: Buffer, cursor: number, item: CompletionItem) => string
 }
 
@@ -60,6 +62,7 @@ export const editors: readonly Editor[] = [
     cancels: true,
     asksAgain: true,
     inline: true,
+    hidesCr: false,
     take: (buffer, cursor, item) => vscodeTakes(buffer, cursor, item),
   },
   neovim('Neovim 0.12', true),
@@ -77,6 +80,7 @@ export const editors: readonly Editor[] = [
     cancels: false,
     asksAgain: true,
     inline: false,
+    hidesCr: false,
     // Relative to the text when it asked; a plain edit goes in as it is.
     take: ({ text }, cursor, item) => plainEdit(text, cursor, item),
   },
@@ -93,6 +97,7 @@ export const editors: readonly Editor[] = [
     cancels: true,
     asksAgain: true,
     inline: false,
+    hidesCr: true,
     take: ({ text }, cursor, item) => plainEdit(text, cursor, item),
   },
   {
@@ -107,6 +112,7 @@ export const editors: readonly Editor[] = [
     cancels: false,
     asksAgain: false, // merging overwrites isIncomplete
     inline: false,
+    hidesCr: true,
     take: ({ text }, cursor, item) => plainEdit(text, cursor, item),
   },
   {
@@ -125,6 +131,7 @@ export const editors: readonly Editor[] = [
     cancels: true,
     asksAgain: true,
     inline: true,
+    hidesCr: true,
     take: (buffer, cursor, item) => lspModeTakes(buffer, cursor, item),
   },
   {
@@ -139,6 +146,7 @@ export const editors: readonly Editor[] = [
     cancels: false,
     asksAgain: false,
     inline: false,
+    hidesCr: true,
     take: (buffer, cursor, item) => kakouneTakes(buffer, cursor, item),
   },
   {
@@ -154,6 +162,7 @@ export const editors: readonly Editor[] = [
     cancels: true,
     asksAgain: true,
     inline: false,
+    hidesCr: false,
     take: ({ text }, cursor, item) => plainEdit(text, cursor, item),
   },
   {
@@ -169,6 +178,7 @@ export const editors: readonly Editor[] = [
     cancels: false,
     asksAgain: true,
     inline: false,
+    hidesCr: true,
     take: (buffer, cursor, item) => sublimeTakes(buffer, cursor, item),
   },
 ]
@@ -193,6 +203,7 @@ function neovim(name: string, inline: boolean): Editor {
     cancels: true,
     asksAgain: true,
     inline,
+    hidesCr: false,
     take: (buffer, cursor, item) => neovimTakes(buffer, cursor, item),
   }
 }
