@@ -110,7 +110,10 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
     const home = await mkdtemp(join(folder, 'home-'))
     const configHome = join(home, '.config')
     await mkdir(join(configHome, 'helix'), { recursive: true })
-    await writeFile(join(configHome, 'helix', 'config.toml'), '[editor]\ninsert-final-newline = false\n')
+    await writeFile(
+      join(configHome, 'helix', 'config.toml'),
+      '[editor]\ninsert-final-newline = false\nword-completion.enable = false\n',
+    )
     await writeFile(join(configHome, 'helix', 'languages.toml'), languages(names, command))
     const path = join(home, file)
     const before = text.slice(0, cursor - 1)

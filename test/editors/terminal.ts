@@ -72,5 +72,5 @@ export async function keepCapture(client: string, screen: string): Promise<void>
   if (!process.env.UPDATE_CAPTURES) return
   const lines = screen.split('\n').map((line) => line.trimEnd())
   const used = lines.filter((line, i) => line !== '~' && (line !== '' || lines[i - 1] !== ''))
-  await writeFile(join('clients', client, 'capture.txt'), `${used.join('\n').trim()}\n`)
+  await writeFile(join('clients', client, 'capture.txt'), `${used.join('\n').replace(/^\n+|\n+$/g, '')}\n`)
 }

@@ -1,0 +1,1 @@
+"""Lacuna's network in JAX behind the Open Inference Protocol: see README.md."""

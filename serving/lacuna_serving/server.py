@@ -1,0 +1,149 @@
+"""The step contract on KServe's Python model server, HTTP and gRPC. Requests that arrive while a pass runs share the next one.
+
+    python -m lacuna_serving.server --bundle models/lacuna-135m --data 4 --model 2 --http_port 8080
+"""
+import argparse
+import asyncio
+import concurrent.futures
+import logging
+import os
+
+import kserve
+import numpy as np
+from kserve.errors import InvalidInput
+from kserve.protocol.infer_type import InferOutput, InferResponse
+
+from . import contract
+
+MOST_JOBS = 64  # of one pass
+
+
+class Step(kserve.Model):
+    def __init__(self, name, passes, warm):
+        super().__init__(name)
+        self.passes, self.warm = passes, warm
+        self.thread = concurrent.futures.ThreadPoolExecutor(1)
+        self.waiting, self.running = [], None
+        self.occupancy = []  # jobs of each pass, for who asks
+
+    def load(self):
+        seconds = self.passes.warm(**self.warm) if self.warm else 0
+        logging.getLogger("lacuna").info("warm after %.1f s: %d shapes", seconds, len(self.passes.compiled))
+        self.ready = True
+        return True
+
+    def get_input_types(self):
+        return [{"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in contract.INPUTS.items()]
+
+    def get_output_types(self):
+        return [{"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in contract.OUTPUTS.items()]
+
+    async def predict(self, payload, headers=None, response_headers=None):
+        session = (payload.parameters or {}).get("session", "")
+        session = session if isinstance(session, str) else session.string_param
+        try:
+            jobs, release = contract.read(session, {tensor.name: tensor.as_numpy() for tensor in payload.inputs})
+            for job in jobs:
+                self.passes.check(job)
+        except ValueError as error:
+            raise InvalidInput(str(error)) from error
+        if jobs:
+            answer = await self._in_turn(session, jobs, release)
+            tensors = contract.write(self.passes.shape, jobs, **answer)
+        else:
+            tensors = contract.write(self.passes.shape, [], [], with_facts=contract.facts(self.passes.shape))
+        wanted = {output.name for output in payload.request_outputs or []}
+        outputs = []
+        for name, values in tensors.items():
+            if wanted and name not in wanted:
+                continue
+            output = InferOutput(name, list(values.shape), contract.OUTPUTS[name][0])
+            output.set_data_from_numpy(values, binary_data=True)
+            outputs.append(output)
+        return InferResponse(payload.id or "", self.name, outputs, use_binary_outputs=True, requested_outputs=payload.request_outputs)
+
+    async def _in_turn(self, session, jobs, release):
+        done = asyncio.get_running_loop().create_future()
+        self.waiting.append((session, jobs, release, done))
+        if self.running is None:
+            self.running = asyncio.ensure_future(self._work())
+        return await done
+
+    async def _work(self):
+        """Pass after pass while somebody waits. Whoever hung up (gRPC tells; of HTTP the server does not) is left out."""
+        try:
+            while self.waiting:
+                batch, count = [], 0
+                while self.waiting and (not batch or count + len(self.waiting[0][1]) <= MOST_JOBS):
+                    request = self.waiting.pop(0)
+                    if not request[3].cancelled():
+                        batch.append(request)
+                        count += len(request[1])
+                if batch:
+                    await asyncio.get_running_loop().run_in_executor(self.thread, self._pass, batch)
+                    for *_, done, outcome in [(*r[:3], r[3], self.outcomes.pop(id(r[3]))) for r in batch]:
+                        if not done.cancelled():
+                            done.set_exception(outcome) if isinstance(outcome, Exception) else done.set_result(outcome)
+        finally:
+            self.running = None
+
+    outcomes = {}
+
+    def _pass(self, batch):
+        for session, _, release, _ in batch:
+            self.passes.release(session, release)
+        ready = []
+        for session, jobs, _, done in batch:
+            missing = self.passes.missing(jobs)
+            if missing:
+                self.outcomes[id(done)] = {"results": [], "missing": missing}
+            else:
+                ready.append((jobs, done))
+        if not ready:
+            return
+        try:
+            self._together(ready)
+        except Exception as error:  # of one of them, perhaps: each alone
+            if len(ready) == 1:
+                self.outcomes[id(ready[0][1])] = InvalidInput(str(error)) if isinstance(error, ValueError) else error
+                return
+            for one in ready:
+                try:
+                    self._together([one])
+                except Exception as error:
+                    self.outcomes[id(one[1])] = InvalidInput(str(error)) if isinstance(error, ValueError) else error
+
+    def _together(self, ready):
+        results = self.passes.run([job for jobs, _ in ready for job in jobs])
+        self.occupancy.append(len(results))
+        for jobs, done in ready:
+            self.outcomes[id(done)] = {"results": [results.pop(0) for _ in jobs]}
+
+
+def main():
+    import jax
+    import jax.numpy as jnp
+
+    from .bundle import load
+    from .passes import Passes
+
+    parser = argparse.ArgumentParser(parents=[kserve.model_server.parser])
+    parser.add_argument("--bundle", required=True, help="a model bundle or a Hugging Face folder")
+    parser.add_argument("--data", type=int, default=1, help="devices that share the batch")
+    parser.add_argument("--model", type=int, default=1, help="devices that share the weights")
+    parser.add_argument("--pool_rows", type=int, default=16384, help="rows of context kept on each data shard")
+    parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
+    parser.add_argument("--warm_jobs", type=int, nargs="*", default=[1], help="batch sizes compiled before the server is ready")
+    args = parser.parse_args()
+    jax.config.update("jax_default_matmul_precision", "highest" if args.dtype == "float32" else "default")
+    if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
+        jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
+    shape, weights = load(args.bundle)
+    passes = Passes(shape, weights, args.data, args.model, args.pool_rows, jnp.dtype(args.dtype))
+    model = Step(args.model_name if args.model_name != "model" else shape.name, passes, {"jobs": args.warm_jobs})
+    model.load()
+    kserve.ModelServer(workers=1).start([model])
+
+
+if __name__ == "__main__":
+    main()
