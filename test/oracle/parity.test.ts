@@ -71,10 +71,10 @@ describe('float32 graph', () => {
   test('writes the tokens of the reference in fewer steps than tokens, guessing ahead', async () => {
     const denoiser = new Denoiser(engine)
     let [nearTies, steps, tokens] = [0, 0, 0]
-    for (const { one, begun, written } of oracle.cases.flatMap((one) => [
-      { one, begun: 0, written: one.written },
-      { one, begun: one.begun.count, written: one.begun },
-    ])) {
+    for (const { one, begun, written } of oracle.cases.map((one, i) =>
+      // Half of them each way: a pass in float32 takes its time.
+      i % 2 ? { one, begun: 0, written: one.written } : { one, begun: one.begun.count, written: one.begun },
+    )) {
       const [prefix, suffix] = await encodeCase(engine, one, begun)
       const result = await fillOne(
         denoiser,
