@@ -16,14 +16,15 @@ export function rebase(edits: readonly TextEdit[], from: string, to: string): Te
   let tail = 0
   while (tail < shorter - head && from.charCodeAt(from.length - 1 - tail) === to.charCodeAt(to.length - 1 - tail))
     tail++
+  const by = to.length - from.length
+  /** Behind what changed, and still at the beginning of a line: nothing was put in front of it. */
+  const isBehind = (line: number) => line >= from.length - tail && lineStart(to, line + by) === line + by
   const rebased: TextEdit[] = []
   for (const edit of edits) {
     const { start, end } = edit.span
     if (lineEnd(from, end) < head) rebased.push(edit)
-    else if (lineStart(from, start) >= from.length - tail) {
-      const by = to.length - from.length
-      rebased.push({ ...edit, span: { start: start + by, end: end + by } })
-    } else return undefined
+    else if (isBehind(lineStart(from, start))) rebased.push({ ...edit, span: { start: start + by, end: end + by } })
+    else return undefined
   }
   return rebased
 }

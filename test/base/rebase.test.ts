@@ -20,6 +20,12 @@ test.each([
   ['on both sides', 'One\r\ntwo 🦊\nThree\n', undefined],
 ])('%s', (_, changed, wanted) => expect(rebased(changed)).toBe(wanted))
 
+test('what is put in front of an empty line, without a line break behind it, touches that line', () => {
+  const onEmpty = { span: { start: 1, end: 1 }, text: 'edited' }
+  expect(rebase([onEmpty], '\n', '\n\nput in')).toBeUndefined()
+  expect(rebase([onEmpty], '\n', 'put in\n\n')).toEqual([{ span: { start: 8, end: 8 }, text: 'edited' }])
+})
+
 test('a line put in anywhere else moves an edit with its line', () => {
   fc.assert(
     fc.property(
@@ -43,5 +49,6 @@ test('a line put in anywhere else moves an edit with its line', () => {
         )
       },
     ),
+    { numRuns: 1000 },
   )
 })
