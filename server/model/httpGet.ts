@@ -9,6 +9,7 @@ import { request as requestHttps } from 'node:https'
 import { isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { abortReason, messageOf, UserError } from '../base/errors.ts'
+import { isCertificateCode, isLoopback } from '../base/remote.ts'
 import { bodyPieces } from './bodyPieces.ts'
 import { type Environment, hostOf, proxyAuthorization, proxyFor } from './proxy.ts'
 
@@ -76,11 +77,6 @@ export async function httpGet(url: URL, options: GetOptions): Promise<Answer> {
 /** An address for people: what follows `?` may be a signature, what stands before `@` a password. */
 export function shownUrl(url: URL): string {
   return `${url.origin}${url.pathname}`
-}
-
-function isLoopback(url: URL): boolean {
-  const host = hostOf(url)
-  return host === 'localhost' || host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))
 }
 
 /** @throws {UserError} for anything but https, or http on this very machine. */
@@ -176,7 +172,7 @@ function asOurs(error: unknown, url: URL, signal: AbortSignal, proxy?: URL): Err
   if (error instanceof UserError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
   const where = `${shownUrl(url)}${proxy ? ` through proxy ${proxy.origin}` : ''}`
-  if (code !== undefined && (certificateCodes.has(code) || code.startsWith('ERR_TLS_CERT'))) {
+  if (code !== undefined && isCertificateCode(code)) {
     return new UserError(
       `${where}: its certificate is not trusted (${code}); where a company's own authority signs it, set NODE_EXTRA_CA_CERTS to that authority's file`,
     )
@@ -184,15 +180,3 @@ function asOurs(error: unknown, url: URL, signal: AbortSignal, proxy?: URL): Err
   const reason = error instanceof AggregateError ? code : messageOf(error) // one error per address tried
   return new NetworkError(`${where}: ${reason}`, code, error)
 }
-
-const certificateCodes: ReadonlySet<string> = new Set([
-  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
-  'UNABLE_TO_GET_ISSUER_CERT',
-  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
-  'SELF_SIGNED_CERT_IN_CHAIN',
-  'DEPTH_ZERO_SELF_SIGNED_CERT',
-  'CERT_HAS_EXPIRED',
-  'CERT_NOT_YET_VALID',
-  'CERT_UNTRUSTED',
-  'HOSTNAME_MISMATCH',
-])
