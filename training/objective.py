@@ -49,6 +49,7 @@ class Mix:
     two_holes: float = 0.08
     keep_closers: float = 0.2  # of rests of lines
     begun: float = 0.5  # of gaps, but for two holes: some tokens before them open their canvas
+    no_suffix: float = 0.05  # of ends, but for two holes: nothing follows, as at the end of a file
     denoise: float = 0.0  # of gaps: masked by the seed's progressive masking, rows that all see each other
 
 
@@ -253,9 +254,10 @@ class Objective:
         c.canvas[:] = np.eye(Q, dtype=bool)
         window = draw_batch(self.stage, rng) if self.mix.denoise else None
         least = int(rng.choice([s.least_suffix, 32, S, S]))
+        bare = rng.random(E) < self.mix.no_suffix
         for e, (gaps, following, holes) in enumerate(ends):
             between = holes[0] if holes else []
-            following = following[:S - len(between)][:S if holes else least]
+            following = following[:S - len(between)][:S if holes else 0 if bare[e] else least]
             n, f = len(between), len(following)
             c.own_ids[e, :n + f] = between + following
             c.own_here[e, :n + f] = [*range(n), *range(f)]

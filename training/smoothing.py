@@ -1,6 +1,6 @@
 """Writes smoothing.f16: what the channels that go into each product are divided by before the server rounds them to 8 bits.
 
-    python training/smoothing.py BASE.gguf ADAPTER.safetensors OUT FOLDER
+    python training/smoothing.py BASE.gguf WEIGHTS.safetensors OUT FOLDER
 
 FOLDER holds Python, TypeScript and JavaScript files (`test/bench/fetchFiles.sh`, its `fit`). Gaps are cut into them at places
 drawn by a seed, and filled by the reference; of every channel the largest magnitude is kept. The factor is
@@ -14,8 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from reference import LAYERS, MASK, Model, infill, load_base, surroundings, tree
-from safetensors.torch import load_file
+from reference import LAYERS, MASK, Model, infill, load_model, surroundings, tree
 
 GROUPS = {"qkv": ("attn_q", "attn_k", "attn_v"), "gate_up": ("ffn_gate", "ffn_up"), "down": ("ffn_down",)}
 SMALLEST = 1e-3  # of a factor: a channel that is always 0 needs none
@@ -61,13 +60,13 @@ def look_ahead(model, prefix, suffix, middle):
 @torch.no_grad()
 def main():
     parser = argparse.ArgumentParser(description="Write smoothing.f16 from what the network says of real code.")
-    for name in ("base", "adapter", "out", "folder"):
+    for name in ("base", "trained", "out", "folder"):
         parser.add_argument(name)
     parser.add_argument("--gaps", type=int, default=16)
     parser.add_argument("--seed", type=int, default=77)
     arguments = parser.parse_args()
-    base, tokenizer = load_base(arguments.base)
-    model = WatchedModel(base, {name: t.float() for name, t in load_file(arguments.adapter).items()})
+    model, tokenizer = load_model(arguments.base, arguments.trained)
+    model = WatchedModel(model.w, model.a)
     line_breaks = [i for token, i in tokenizer.get_vocab().items() if "Ċ" in token]
     for done, (before, after) in enumerate(gaps(arguments.folder, arguments.gaps, arguments.seed), 1):
         prefix, suffix = (torch.tensor(tokenizer.encode(t, add_special_tokens=False).ids or [0]) for t in (before, after))
@@ -77,7 +76,7 @@ def main():
     factors = []
     for layer in range(LAYERS):
         for group, names in GROUPS.items():
-            weights = torch.cat([base[f"blk.{layer}.{name}.weight"] for name in names]).abs().amax(0)
+            weights = torch.cat([model.w[f"blk.{layer}.{name}.weight"] for name in names]).abs().amax(0)
             factors.append((model.most[layer, group] / weights.clamp(min=1e-6)).sqrt().clamp(min=SMALLEST))
     halves = torch.cat(factors).numpy().astype("<f2")
     Path(arguments.out).write_bytes(halves.tobytes())

@@ -1,12 +1,13 @@
-"""Trains canvas rows on a corpus: a low-rank adapter on the frozen base (default), or matrices of their own (--rank 0).
+"""Trains a low-rank adapter for canvas rows on the frozen base (default), or the whole base (--rank 0), on a corpus.
 
     python training/train.py BASE.gguf CORPUS OUT [--steps 4000] [--rank 64] [--lr 1e-3] [--stop-after 25] [--resume]
 
 CORPUS is a folder of train.jsonl and valid.jsonl (`training/data`). OUT gets checkpoint.pt (resumed with --resume: the
-same numbers as if it had never stopped), adapter.safetensors (what `bundle.py` takes; running mean of the weights),
-log.jsonl and loss.svg. All that is random follows from --seed and the number of the step.
+same numbers as if it had never stopped, unless --minutes is given), adapter.safetensors or, with --rank 0,
+weights.safetensors (what `bundle.py` takes; running mean of the weights), log.jsonl and loss.svg. All that is random
+follows from --seed and the number of the step.
 
-Device: --device cpu, cuda or xla. Not here: gaps (`objective.py`), the network (`network.py`).
+Device: --device cpu, cuda or xla. Not here: gaps (`objective.py`), drawing them (`batches.py`), the network (`network.py`).
 """
 import argparse
 import json
@@ -21,94 +22,73 @@ import torch.nn.functional as F
 from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import blocks4  # noqa: E402
+from batches import Corpus, batches, draw  # noqa: E402
 from masking import STAGES  # noqa: E402
-from network import Network  # noqa: E402
-from objective import BEGUN, DISTANCE, Mix, Objective, Shape  # noqa: E402
-from reference import LAYERS, LINEARS, load_base  # noqa: E402
+from network import KV_WIDTH, NORMS, PARTS, Network  # noqa: E402
+from objective import BEGUN, Mix, Objective, Shape  # noqa: E402
+from reference import HEAD_DIM, HEADS, LAYERS, LINEARS, load_base  # noqa: E402
 
 
-class Corpus:
-    """Files by language and package. A language is drawn by its weight, a package by the root of its size."""
-
-    def __init__(self, path, weights):
-        self.by = {}
-        with open(path, encoding="utf8") as lines:
-            for line in lines:
-                f = json.loads(line)
-                self.by.setdefault(f["language"], {}).setdefault(f["package"], []).append(f["text"])
-        self.languages = sorted(l for l in self.by if weights.get(l, 1.0) > 0)
-        p = np.array([weights.get(l, 1.0) for l in self.languages])
-        self.p = p / p.sum()
-        self.packages = {l: sorted(self.by[l]) for l in self.languages}
-        self.q = {}
-        for l in self.languages:
-            size = np.array([math.sqrt(sum(map(len, self.by[l][n]))) for n in self.packages[l]])
-            self.q[l] = size / size.sum()
-
-    def draw(self, rng):
-        l = self.languages[int(rng.choice(len(self.languages), p=self.p))]
-        files = self.by[l][self.packages[l][int(rng.choice(len(self.packages[l]), p=self.q[l]))]]
-        return l, files[int(rng.integers(len(files)))]
-
-
-def draw_step(objective, corpus, seed, step, done=0.0):
-    rng = np.random.default_rng((seed, step))
-    while True:
-        language, text = corpus.draw(rng)
-        made = objective.step(text, rng, done)
-        if made is not None:
-            return language, made
-
-
-def hidden_rows(net, c, device):
-    """Final rows of a step's canvases [E, Q, D]."""
+def hidden_rows(net, b, device):
+    """Final rows of a batch's canvases [C, E, Q, D], and those of its chunks [C, P, D] before the last norm."""
     t = lambda x: torch.as_tensor(x, device=device)
-    P = len(c.chunk)
-    at = torch.arange(P, device=device)[None]
-    prefix = net.encode(t(c.chunk)[None], at, at)
-    piece, S = t(c.own_piece), c.own_ids.shape[1]
-    order = torch.arange(S, device=device)
-    visible = (piece[:, :, None] == piece[:, None]) & (order[:, None] >= order[None])
-    own = net.encode(t(c.own_ids), t(c.own_here), t(c.own_there), visible)
-    never = torch.finfo(torch.float32).min
-    bias = lambda seen: torch.zeros(seen.shape, device=device).masked_fill(~seen, never)
-    prefix_bias = bias(at < t(c.seen)[:, :, None])
-    return net.denoise(t(c.ids), t(c.positions), t(c.near), prefix, prefix_bias, own, bias(t(c.own_seen)), bias(t(c.canvas)))
+    context, canvas = net.layers()
+    at = torch.arange(b.chunk.shape[1], device=device)
+    everywhere = at.expand(b.chunk.shape)
+    rows, prefix = net.encode(context, t(b.chunk), everywhere, everywhere)
+    piece = t(b.own_piece).flatten(0, 1)
+    order = torch.arange(piece.shape[1], device=device)
+    visible = (piece[:, :, None] == piece[:, None]) & (order[:, None] >= order)
+    _, own = net.encode(context, *(t(x).flatten(0, 1) for x in (b.own_ids, b.own_here, b.own_there)), visible)
+    seen = torch.cat((at < t(b.seen)[..., None], t(b.own_seen), t(b.canvas)), -1)
+    bias = torch.zeros(seen.shape, dtype=net.dtype, device=device).masked_fill(~seen, torch.finfo(net.dtype).min)
+    return net.denoise(canvas, t(b.ids), t(b.positions), t(b.near), prefix, own, bias), rows
 
 
-def losses(net, c, device, open_weight):
-    hidden = hidden_rows(net, c, device)
-    target, ahead = torch.as_tensor(c.target, device=device), torch.as_tensor(c.ahead, device=device)
+def losses(net, b, device, open_weight, context_weight):
+    """(what is minimised, mean nats of the canvases' rows, how many have a target). Where the base is trained too, its context
+    rows say the token after them (autoregressive loss), all together `context_weight` as important as the canvases'."""
+    hidden, rows = hidden_rows(net, b, device)
+    target, ahead, following = (torch.as_tensor(x, device=device) for x in (b.target, b.ahead, b.following))
     asked = target >= 0
-    each = F.cross_entropy(net.logits(hidden[asked]), target[asked], reduction="none")
     weight = torch.where((ahead[asked] == 0) | (ahead[asked] == BEGUN), 1.0, open_weight)
-    return each, weight, ahead[asked]
+    weight = weight / weight.sum()
+    hidden, target, count = hidden[asked], target[asked], len(weight)
+    if not net.rank and context_weight:
+        asked = following >= 0
+        target = torch.cat((target, following[asked]))
+        weight = torch.cat((weight, torch.full((len(target) - count,), context_weight / (len(target) - count), device=device)))
+        hidden = torch.cat((hidden, net.output_norm(rows[asked])))
+    loss, each = net.loss(hidden, target, weight)
+    return loss, (each[:count] * weight[:count]).sum(), count
 
 
 @torch.no_grad()
-def validate(net, steps, device):
+def validate(net, checks, device):
     """Of known rows: nats a token, whole gaps of which every row's best token is right (= greedy writing gives the gap) by
     kind; of open rows: share of best tokens that are right, by distance."""
     nats, count, right, seen, ahead = 0.0, 0, {}, {}, np.zeros((8, 2))
-    for c in steps:
-        hidden = hidden_rows(net, c, device)
-        target = torch.as_tensor(c.target, device=device)
+    for b in checks:
+        hidden, _ = hidden_rows(net, b, device)
+        target = torch.as_tensor(b.target, device=device)
         asked = target >= 0
         logits = net.logits(hidden[asked])
         each = F.cross_entropy(logits, target[asked], reduction="none").cpu()
         hit = torch.ones(target.shape, dtype=torch.bool)
         hit[asked.cpu()] = (logits.argmax(-1) == target[asked]).cpu()
-        a = torch.as_tensor(c.ahead)
-        known = a[asked.cpu()] == 0
+        a, said = torch.as_tensor(b.ahead), asked.cpu()
+        known = a[said] == 0
         nats, count = nats + float(each[known].sum()), count + int(known.sum())
-        for k, kind in enumerate(c.kinds):
-            if kind == "denoise":
-                continue
-            rows = (a == 0) & asked.cpu() & (torch.as_tensor(c.gap) == k)
-            seen[kind] = seen.get(kind, 0) + 1
-            right[kind] = right.get(kind, 0) + bool(hit[rows].all())
+        for c, kinds in enumerate(b.kinds):
+            for k, kind in enumerate(kinds):
+                if kind == "denoise":
+                    continue
+                rows = (a[c] == 0) & said[c] & (torch.as_tensor(b.gap[c]) == k)
+                seen[kind] = seen.get(kind, 0) + 1
+                right[kind] = right.get(kind, 0) + bool(hit[c][rows].all())
         for m in range(1, 8):
-            rows = (a == m) & asked.cpu()
+            rows = (a == m) & said
             ahead[m] += (int(hit[rows].sum()), int(rows.sum()))
     return {
         "nats": round(nats / count, 4), "exact": {k: round(right[k] / seen[k], 4) for k in sorted(seen)},
@@ -135,16 +115,25 @@ def plot(log, path):
                 f'{line("training loss, mean", "#888", points)}{line("held out, nats a token", "#06c", checks)}</svg>\n')
 
 
-def adapter_tensors(net, mean):
-    """In `bundle.py`'s names, float16."""
-    out = {}
-    names = {id(p): n for n, p in net.named_parameters()}
-    value = lambda p: mean[names[id(p)]] if mean else p.detach()
+def trained_tensors(net, mean):
+    """What `reference.load_model` puts beside the base: an adapter in `bundle.py`'s names, float16; or the matrices themselves by
+    GGUF name, in the 4 bits they were trained with. mean: of every parameter by name."""
+    half = lambda name: mean[name].to("cpu", torch.float16).contiguous()
+    out = {"special": half("special"), "pad_out": half("pad_out")}
     for l in range(LAYERS):
-        for n in LINEARS:
-            out[f"{l}.{n}.A"], out[f"{l}.{n}.B"] = value(net.A[f"{l}_{n}"]), value(net.B[f"{l}_{n}"])
-    out["special"], out["pad_out"] = value(net.special), value(net.pad_out)
-    return {k: v.to("cpu", torch.float16).contiguous() for k, v in out.items()}
+        if net.rank:
+            for n in LINEARS:
+                out[f"{l}.{n}.A"], out[f"{l}.{n}.B"] = half(f"A.{l}_{n}"), half(f"B.{l}_{n}")
+            continue
+        for key, names in PARTS.items():
+            q, d, m = blocks4.split(mean[f"own.{l}_{key}"])
+            rows = [HEADS * HEAD_DIM, KV_WIDTH, KV_WIDTH] if key == "qkv" else [len(q) // len(names)] * len(names)
+            for n, *parts in zip(names, *(x.split(rows) for x in (blocks4.packed(q), d, m))):
+                out |= {f"blk.{l}.{n}.weight.{p}": x.cpu().contiguous() for p, x in zip("qdm", parts)}
+        out |= {f"blk.{l}.{n}.weight": mean[f"gain.{l}_{n}"].cpu() for n in NORMS}
+    if not net.rank:
+        out["output_norm.weight"] = mean["gain.output"].cpu()
+    return out
 
 
 def load_adapter(net, path):
@@ -178,13 +167,17 @@ def arguments():
     p.add_argument("corpus")
     p.add_argument("out")
     p.add_argument("--steps", type=int, default=4000, help="of the whole training; the learning rate follows it")
-    p.add_argument("--rank", type=int, default=64, help="of the adapter; 0: matrices of the canvas rows' own")
+    p.add_argument("--minutes", type=float, help="of the whole training, instead of --steps: the learning rate follows the clock")
+    p.add_argument("--rank", type=int, default=64, help="of the adapter; 0: the whole base is trained, in 4 bits")
+    p.add_argument("--batch", type=int, default=1, help="chunks a step")
     p.add_argument("--lr", type=float, default=1e-3)
-    p.add_argument("--decay", type=float, default=0.3, help="share of the steps, at the end, in which the rate falls to nothing")
+    p.add_argument("--warm-up", type=int, default=40, help="steps")
+    p.add_argument("--decay", type=float, default=0.3, help="share of the training, at its end, in which the rate falls to nothing")
     p.add_argument("--open-weight", type=float, default=0.5, help="of open rows in the loss; known rows have 1")
+    p.add_argument("--context-weight", type=float, default=0.3, help="of the context rows' own loss, with --rank 0")
     p.add_argument("--mean", type=float, default=0.995, help="running mean of the weights, per step")
     p.add_argument("--masking", default="mid", choices=STAGES, help="stages of the seed's masking, for --denoise")
-    p.add_argument("--init", help="adapter.safetensors to begin from")
+    p.add_argument("--init", help="adapter to begin from")
     p.add_argument("--weights", default="", help="languages' weights, such as python=3,go=0.5")
     p.add_argument("--stop-after", type=float, default=1e9, help="minutes; then a checkpoint is written")
     p.add_argument("--valid-every", type=float, default=5, help="minutes")
@@ -192,8 +185,11 @@ def arguments():
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", default="cpu", choices=("cpu", "cuda", "xla"))
     p.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"))
+    p.add_argument("--compile", action="store_true", help="generated kernels (torch.compile): pays on a GPU")
     p.add_argument("--threads", type=int, default=os.cpu_count())
+    p.add_argument("--workers", type=int, default=0, help="processes that draw batches")
     p.add_argument("--resume", action="store_true")
+    p.add_argument("--no-checkpoint", action="store_true", help="write the weights alone: a checkpoint of the whole base has 1.7 GB")
     for name, value in {**Shape().__dict__}.items():
         p.add_argument("--" + name.replace("_", "-"), type=int, default=value, help="see objective.Shape")
     for name, value in {**Mix().__dict__}.items():
@@ -206,72 +202,85 @@ def main():
     torch.set_num_threads(o.threads)
     torch.manual_seed(o.seed)
     os.makedirs(o.out, exist_ok=True)
-    device = pick_device(o.device)
     base, tokenizer = load_base(o.base)
-    net = Network(base, o.rank, getattr(torch, o.dtype)).to(device)
-    if o.init:
-        load_adapter(net, o.init)
     shape = Shape(**{k: getattr(o, k) for k in Shape().__dict__})
     objective = Objective(tokenizer, shape, Mix(**{k: getattr(o, k) for k in Mix().__dict__}), o.masking)
     weights = dict((k, float(v)) for k, v in (w.split("=") for w in o.weights.split(",") if w))
     train, valid = (Corpus(os.path.join(o.corpus, f"{n}.jsonl"), weights) for n in ("train", "valid"))
-    checks = [draw_step(objective, valid, 1_000_000 + o.seed, i)[1] for i in range(o.valid_steps)]
-    parameters = list(net.parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=o.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=device.type == "cpu" or None)
-    mean = {n: p.detach().clone() for n, p in net.named_parameters()}
-    step, log, spent, targets = 0, [], 0.0, 0
+    checks = [draw(objective, valid, o.batch, 1_000_000 + o.seed, i) for i in range(math.ceil(o.valid_steps / o.batch))]
     at = os.path.join(o.out, "checkpoint.pt")
-    if o.resume:
-        held = torch.load(at, map_location=device, weights_only=False)
+    held = torch.load(at, map_location="cpu", weights_only=False) if o.resume else None
+    step, log, spent, targets = (held[k] for k in ("step", "log", "spent", "targets")) if held else (0, [], 0.0, 0)
+    # Before the device is opened: processes that fork off after that could not use it, and some cannot fork at all.
+    drawn = batches(objective, train, o.batch, o.seed, step, lambda step: min(1, step / o.steps), o.workers)
+    ahead = next(drawn)
+    device = pick_device(o.device)
+    net = Network(base, o.rank, getattr(torch, o.dtype)).to(device)
+    if o.init:
+        load_adapter(net, o.init)
+    if o.compile:
+        net.compile()
+    names, parameters = zip(*net.named_parameters())
+    optimizer = torch.optim.AdamW(parameters, lr=o.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=device.type in ("cpu", "cuda") or None)
+    mean = {n: p.detach().clone() for n, p in zip(names, parameters)}
+    if held:
         net.load_state_dict(held["net"])
         optimizer.load_state_dict(held["optimizer"])
-        mean, step, log, spent, targets = held["mean"], held["step"], held["log"], held["spent"], held["targets"]
+        mean = {n: m.to(device) for n, m in held["mean"].items()}
         print(f"resumed at step {step} of {o.steps}, after {spent / 60:.1f} minutes", flush=True)
+
+    def elapsed():
+        return spent + time.time() - begun
+
+    def done():
+        return elapsed() / (o.minutes * 60) if o.minutes else step / o.steps
 
     def save():
         state = {"net": net.state_dict(), "optimizer": optimizer.state_dict(), "mean": mean, "step": step, "log": log,
-                 "spent": spent + time.time() - begun, "targets": targets, "options": vars(o)}
-        torch.save(state, at + ".part")
-        os.replace(at + ".part", at)
-        if o.rank:
-            save_file(adapter_tensors(net, mean), os.path.join(o.out, "adapter.safetensors"))
+                 "spent": elapsed(), "targets": targets, "options": vars(o)}
+        if not o.no_checkpoint:
+            torch.save(state, at + ".part")
+            os.replace(at + ".part", at)
+        # Either is written whole before it has its name, since another program may be waiting for it.
+        trained = os.path.join(o.out, "adapter.safetensors" if o.rank else "weights.safetensors")
+        save_file(trained_tensors(net, mean), trained + ".part")
+        os.replace(trained + ".part", trained)
         with open(os.path.join(o.out, "log.jsonl"), "w") as f:
             f.writelines(json.dumps(r) + "\n" for r in log)
         plot(log, os.path.join(o.out, "loss.svg"))
 
     def check():
-        own = {n: p.detach().clone() for n, p in net.named_parameters()}
+        own = {n: p.detach().clone() for n, p in zip(names, parameters)}
         if step:
             net.load_state_dict(mean)
         v = validate(net, checks, device)
         net.load_state_dict(own)
-        log.append({"step": step, "targets": targets, "minutes": round((spent + time.time() - begun) / 60, 2), "valid": v})
+        log.append({"step": step, "targets": targets, "minutes": round(elapsed() / 60, 2), "valid": v})
         print(f"step {step}  valid {json.dumps(v)}", flush=True)
 
     begun = checked = time.time()
     running = []
-    if not o.resume:
+    if not held:
         check()
-    while step < o.steps and time.time() - begun < o.stop_after * 60:
-        rate = o.lr * min(1, (step + 1) / 40) * min(1, max(0.01, (o.steps - step) / (o.decay * o.steps)))
+    while done() < 1 and time.time() - begun < o.stop_after * 60:
+        rate = o.lr * min(1, (step + 1) / o.warm_up) * min(1, max(0.01, (1 - done()) / o.decay))
         for group in optimizer.param_groups:
             group["lr"] = rate
-        _, canvases = draw_step(objective, train, o.seed, step, step / o.steps)
-        each, weight, _ = losses(net, canvases, device, o.open_weight)
-        loss = (each * weight).sum() / weight.sum()
+        batch, ahead = ahead, None
+        loss, nats, count = losses(net, batch, device, o.open_weight, o.context_weight)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
-        step, targets = step + 1, targets + len(each)
+        step, targets, ahead = step + 1, targets + count, next(drawn)
         keep = min(o.mean, (step + 1) / (step + 10))
         with torch.no_grad():
-            torch._foreach_lerp_([mean[n] for n, _ in net.named_parameters()], [p.detach() for _, p in net.named_parameters()], 1 - keep)
-        running.append(loss.item())
+            torch._foreach_lerp_([mean[n] for n in names], [p.detach() for p in parameters], 1 - keep)
+        running.append(nats.detach())
         if step % 25 == 0:
-            log.append({"step": step, "loss": round(sum(running) / len(running), 4)})
-            print(f"step {step}/{o.steps}  loss {log[-1]['loss']:.3f}  {targets / 1e6:.2f} M targets  rate {rate:.1e}  "
-                  f"{(spent + time.time() - begun) / step:.2f} s/step", flush=True)
+            log.append({"step": step, "loss": round(float(torch.stack(running).mean()), 4)})
+            print(f"step {step} ({100 * done():.0f} %)  loss {log[-1]['loss']:.3f}  {targets / 1e6:.2f} M targets  rate {rate:.1e}  "
+                  f"{elapsed() / step:.3f} s/step", flush=True)
             running = []
         if time.time() - checked > o.valid_every * 60:
             check()

@@ -1,6 +1,6 @@
 """Writes reference.json: what training/reference.py says of every case in cases.json, in PyTorch float32.
 
-    python test/oracle/makeReference.py BASE.gguf ADAPTER.safetensors
+    python test/oracle/makeReference.py BASE.gguf WEIGHTS.safetensors
 
 cases.json is picked by hand: real code with a gap, `prefixText` · `middleText` · `suffixText`, where `middleText` is
 what stood there. The three are tokenized each by itself, so a gap may begin inside a word; where a space stood left of
@@ -28,11 +28,10 @@ import sys
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file
 
 HERE = Path(__file__).parent
 sys.path.insert(0, str(HERE.parents[1] / "training"))
-from reference import MASK, MOST_BEGUN, PAD, VOCAB, Model, infill, infill_at_once, load_base, surroundings, tree  # noqa: E402
+from reference import MASK, MOST_BEGUN, PAD, VOCAB, Model, infill, infill_at_once, load_model, surroundings, tree  # noqa: E402
 
 START_ID, PAD_ID, MASK_ID = 0, VOCAB, VOCAB + 1
 TOP, DIGITS = 8, 6
@@ -42,17 +41,16 @@ INFILL = {"slots": 16, "threshold": 0.9, "window": 4}
 def main():
     parser = argparse.ArgumentParser(description="Write test/oracle/reference.json from cases.json.")
     parser.add_argument("base", type=Path, metavar="BASE.gguf")
-    parser.add_argument("adapter", type=Path, metavar="ADAPTER.safetensors")
+    parser.add_argument("trained", type=Path, metavar="WEIGHTS.safetensors")
     arguments = parser.parse_args()
-    for path in (arguments.base, arguments.adapter):
+    for path in (arguments.base, arguments.trained):
         if not path.is_file():
             sys.exit(f"makeReference.py: {path}: no such file; see training/README.md")
 
     torch.set_num_threads(1)  # the order of sums, and so the last digits, may depend on it
-    base, tokenizer = load_base(str(arguments.base))
+    model, tokenizer = load_model(str(arguments.base), str(arguments.trained))
     line_break_ids = sorted(i for token, i in tokenizer.get_vocab().items() if "Ċ" in token)
-    adapter = {name: t.float() for name, t in load_file(str(arguments.adapter)).items()}
-    model = WatchedModel(base, adapter, line_break_ids)
+    model = WatchedModel(model.w, model.a, line_break_ids)
     header = {
         "generator": "test/oracle/makeReference.py",
         "versions": {name: importlib.metadata.version(name) for name in ("torch", "tokenizers", "gguf", "safetensors")},

@@ -1,0 +1,105 @@
+"""The network that trains against the reference, on real canvases. Needs torch and LACUNA_BASE=BASE.gguf; skips without."""
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+torch = pytest.importorskip("torch")
+import blocks4  # noqa: E402
+
+TEXT = "".join(f"def area{i}(width, height):\n    total = width * height + {i}\n    return round(total, {i})\n\n\n" for i in range(40))
+
+
+@pytest.fixture(scope="module")
+def base():
+    path = os.environ.get("LACUNA_BASE")
+    if not path:
+        pytest.skip("LACUNA_BASE is not set to the base's GGUF file")
+    from reference import load_base
+    return load_base(path)
+
+
+@pytest.fixture(scope="module")
+def batch(base):
+    import numpy as np
+
+    from batches import draw
+    from objective import Mix, Objective, Shape
+
+    class Corpus:
+        def draw(self, rng):
+            return TEXT
+
+    objective = Objective(base[1], Shape(chunk=160, ends=2, own=24, rows=48), Mix(begun=0.5))
+    made = draw(objective, Corpus(), 2, 0, 0)
+    assert np.array_equal(made.ids, draw(objective, Corpus(), 2, 0, 0).ids)
+    return made
+
+
+def network(base, rank):
+    from network import Network
+    torch.manual_seed(0)
+    net = Network(base[0], rank, torch.float32)
+    with torch.no_grad():
+        for b in net.B.values():
+            b.normal_(0, 0.02)
+    return net
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+@torch.no_grad()
+def test_rows_say_what_the_reference_says(base, batch, rank):
+    from reference import MASK, PAD, Model, surroundings, tree
+    from train import hidden_rows, trained_tensors
+
+    net = network(base, rank)
+    trained = {k: v.float() for k, v in trained_tensors(net, dict(net.named_parameters())).items() if k[0] != "b"}
+    model = Model(base[0], trained)
+    with torch.no_grad():  # as the files hold them
+        for p in (*net.A.values(), *net.B.values(), net.special, net.pad_out):
+            p.copy_(p.half().float())
+    said = net.logits(hidden_rows(net, batch, "cpu")[0]).log_softmax(-1)
+    compared = 0
+    for c, e in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        for gap in sorted(set(batch.gap[c, e]) - {-1}):
+            if batch.kinds[c][gap] == "two":
+                continue
+            rows = [i for i in range(batch.ids.shape[2]) if batch.gap[c, e, i] == gap]
+            first = batch.seen[c, e, rows[0]]
+            suffix = batch.own_ids[c, e][batch.own_piece[c, e] == 1]
+            prefix = torch.tensor([*batch.chunk[c][:first], batch.ids[c, e, rows[0]]])
+            ids, offsets = torch.tensor(batch.ids[c, e, rows]), torch.tensor(batch.positions[c, e, rows]) - int(first)
+            sees = torch.tensor(batch.canvas[c, e][rows][:, rows])
+            assert not ((ids < 0) & (ids != MASK) & (ids != PAD)).any()
+            wanted = tree(model, surroundings(model, prefix, torch.tensor(suffix)), len(prefix), ids, offsets, sees)
+            assert (said[c, e, rows] - wanted).abs().max() < 2e-3
+            compared += len(rows)
+    assert compared > 60
+
+
+def test_rounding_twice_is_rounding_once(base):
+    w = torch.randn(64, 96, generator=torch.Generator().manual_seed(1))
+    once = blocks4.join(*blocks4.split(w))
+    assert (once - w).abs().max() < 0.25 and not torch.equal(once, w)
+    assert torch.equal(blocks4.join(*blocks4.split(once)), once)
+    q = blocks4.split(w)[0]
+    assert torch.equal(blocks4.unpacked(blocks4.packed(q)), q)
+    published = base[0]["blk.3.attn_k.weight"]
+    assert torch.equal(blocks4.join(*blocks4.split(published)), published)
+
+
+def test_the_heads_gradients_are_those_of_autograd(base):
+    net = network(base, 0)
+    hidden = torch.randn(9, 576, requires_grad=True)
+    target, weight = torch.randint(0, 49153, (9,)), torch.rand(9)
+    target[0] = 49152
+    loss, each = net.loss(hidden, target, weight)
+    loss.backward()
+    got = hidden.grad.clone(), net.pad_out.grad.clone()
+    hidden.grad = net.pad_out.grad = None
+    wanted = torch.nn.functional.cross_entropy(net.logits(hidden), target, reduction="none")
+    (wanted * weight).sum().backward()
+    assert torch.allclose(each, wanted, atol=1e-4)
+    assert torch.allclose(got[0], hidden.grad, atol=1e-5) and torch.allclose(got[1], net.pad_out.grad, atol=1e-5)
