@@ -45,7 +45,7 @@ def bucket(count, sizes):
 
 class Passes:
     ROWS, KEPT = (8, 16, 32, 64, 128, 256, 512, 1024, 2048), (64, 256, 1024, 4096, 16384)
-    CONTEXT, JOBS, SETS = (64, 320, 640, 1280, 2560, 5120, 10240), (1, 2, 4, 8, 16, 32, 64), (1, 256, 4096, 65536, 262144)
+    CONTEXT, JOBS, SETS = (64, 320, 640, 1280, 2560, 5120, 10240), (1, 2, 4, 8, 16, 32, 64, 128, 256), (1, 256, 4096, 65536, 262144)
 
     def __init__(self, shape, weights, data=1, model=1, pool_rows=65536, dtype=jnp.float32):
         self.shape, self.data, self.pool_rows = shape, data, pool_rows
