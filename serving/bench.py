@@ -190,7 +190,7 @@ class Bench:
         jobs = self.encode_jobs(batch) if kind == "encode" else self.step_jobs(batch)
         self.run(jobs)
         times, began = [self.run(jobs)[1:]], time.perf_counter()
-        while len(times) < 3 or (len(times) < 30 and time.perf_counter() - began < seconds):
+        while len(times) < (4 if times[0][0] < seconds else 2) or (len(times) < 30 and time.perf_counter() - began < seconds):
             times.append(self.run(jobs)[1:])
         whole, device = (statistics.median(column) for column in zip(*times[1:]))
         if kind == "encode":

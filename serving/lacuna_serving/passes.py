@@ -52,7 +52,7 @@ class Passes:
         self.mesh = mesh_of(data, model)
         self.weights = place(shape, weights, self.mesh, dtype)
         self.sharding = NamedSharding(self.mesh, PartitionSpec("data"))
-        dims = (data, shape.layers, 2, pool_rows, shape.kv_heads, shape.head_dim)
+        dims = (data, pool_rows, shape.layers, 2, shape.kv_heads, shape.head_dim)
         self.pool = jax.jit(lambda: jnp.zeros(dims, dtype), out_shardings=self.sharding)()
         self.free = [list(range(pool_rows - 1, -1, -1)) for _ in range(data)]
         self.held = [collections.OrderedDict() for _ in range(data)]  # (session, handle) → slots
