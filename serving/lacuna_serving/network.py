@@ -70,10 +70,8 @@ def rotate(x, positions, theta):
 def forward(shape, weights, past, past_positions, past_sees, ids, positions, sees, gate):
     """Hidden rows [B, Q, width] and new keys and values [L, 2, B, Q, Hkv, D].
 
-    past: of layer l → (keys, values) [B, P, Hkv, D], given by a function of the layer's slice, so that it may be gathered there:
-    a pair (per-layer arrays, function). past_sees [B, Q, P] or [B, 1, P], sees [B, Q, Q]: True where a row may look. gate [B, Q]: 1 on
+    past: layer → (keys, values) [B, P, Hkv, D], a function, so that they may be gathered there. past_sees [B, Q, P] or [B, 1, P], sees [B, Q, Q]: True where a row may look. gate [B, Q]: 1 on
     rows of canvases."""
-    stacked, gathered = past
     b, q = ids.shape
     group = shape.heads // shape.kv_heads
     everywhere = jnp.concatenate((past_positions, positions), 1)
@@ -82,7 +80,7 @@ def forward(shape, weights, past, past_positions, past_sees, ids, positions, see
     gate = gate[..., None].astype(weights["embedding"].dtype)
 
     def block(x, of_layer):
-        w, kept = of_layer
+        layer, w = of_layer
 
         def linear(x, part):
             y = x @ w[part].T
@@ -97,7 +95,7 @@ def forward(shape, weights, past, past_positions, past_sees, ids, positions, see
         query, key, value = (split(linear(h, part)) for part in "qkv")
         if shape.qk_norm:
             query, key = norm(query, w["q_norm"], shape.eps), norm(key, w["k_norm"], shape.eps)
-        past_keys, past_values = gathered(kept)
+        past_keys, past_values = past(layer)
         keys = rotate(jnp.concatenate((past_keys, key), 1), everywhere, shape.rope_theta)
         values = jnp.concatenate((past_values, value), 1)
         query = rotate(query, positions, shape.rope_theta).reshape(b, q, shape.kv_heads, group, shape.head_dim)
@@ -108,7 +106,7 @@ def forward(shape, weights, past, past_positions, past_sees, ids, positions, see
         x = x + linear(jax.nn.silu(linear(h, "gate")) * linear(h, "up"), "down")
         return x, jnp.stack((key, value))
 
-    x, new = jax.lax.scan(block, weights["embedding"][ids], (weights["layers"], stacked))
+    x, new = jax.lax.scan(block, weights["embedding"][ids], (jnp.arange(shape.layers), weights["layers"]))
     return x, new
 
 
@@ -119,12 +117,15 @@ def log_probs(shape, weights, hidden):
 
 
 def step(shape, weights, pool, job):
-    """A pass of one shard over a pool [L, 2, N, Hkv, D]; job: arrays by name as `passes.py` makes them. Slots of rows that are not to be
-    kept, or not there, are N: reading there gives a row that is masked, writing is dropped."""
+    """A pass of one shard over a pool [N, L, 2, Hkv, D]; job: arrays by name as `passes.py` makes them. Slots of rows that are not to be
+    kept, or not there, are N: reading there gives a row that is masked, writing is dropped.
+
+    Layers gather from the pool as a whole and rows are its first axis: then XLA changes it in place. With slices of layers, or rows
+    further in, it copies the pool in every pass."""
     slots = job["past_slots"]
-    gathered = lambda kept: (kept[0].at[slots].get(mode="clip"), kept[1].at[slots].get(mode="clip"))
-    there = (slots < pool.shape[2])[:, None]
-    hidden, new = forward(shape, weights, (pool, gathered), job["past_positions"], there, job["ids"], job["positions"], job["sees"], job["gate"])
+    gathered = lambda layer: [pool.at[slots, layer, i].get(mode="clip") for i in (0, 1)]
+    there = (slots < pool.shape[0])[:, None]
+    hidden, new = forward(shape, weights, gathered, job["past_positions"], there, job["ids"], job["positions"], job["sees"], job["gate"])
     asked = jnp.take_along_axis(hidden, job["asked"][..., None], 1)
     told = log_probs(shape, weights, asked)
     top_logprobs, top_ids = jax.lax.top_k(told, TOP)
@@ -136,7 +137,7 @@ def step(shape, weights, pool, job):
         "logits": told,  # of use to who wants a distribution: logits up to a constant of their row
     }
     flat = new.reshape(new.shape[:2] + (-1,) + new.shape[4:]).astype(pool.dtype)
-    return answer, pool.at[:, :, job["keep_slots"]].set(flat[:, :, job["keep_from"]], mode="drop")
+    return answer, pool.at[job["keep_slots"]].set(jnp.moveaxis(flat[:, :, job["keep_from"]], 2, 0), mode="drop")
 
 
 def jitted_step(shape, mesh, with_logits):

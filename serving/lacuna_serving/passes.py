@@ -45,14 +45,14 @@ def bucket(count, sizes):
 
 class Passes:
     ROWS, KEPT = (8, 16, 32, 64, 128, 256, 512, 1024, 2048), (64, 256, 1024, 4096, 16384)
-    CONTEXT, JOBS, SETS = (64, 320, 640, 1280, 2560, 5120, 10240), (1, 2, 4, 8, 16, 32, 64), (1, 256, 4096, 65536, 262144)
+    CONTEXT, JOBS, SETS = (64, 320, 640, 1280, 2560, 5120, 10240), (1, 2, 4, 8, 16, 32, 64, 128, 256), (1, 256, 4096, 65536, 262144)
 
     def __init__(self, shape, weights, data=1, model=1, pool_rows=65536, dtype=jnp.float32):
         self.shape, self.data, self.pool_rows = shape, data, pool_rows
         self.mesh = mesh_of(data, model)
         self.weights = place(shape, weights, self.mesh, dtype)
         self.sharding = NamedSharding(self.mesh, PartitionSpec("data"))
-        dims = (data, shape.layers, 2, pool_rows, shape.kv_heads, shape.head_dim)
+        dims = (data, pool_rows, shape.layers, 2, shape.kv_heads, shape.head_dim)
         self.pool = jax.jit(lambda: jnp.zeros(dims, dtype), out_shardings=self.sharding)()
         self.free = [list(range(pool_rows - 1, -1, -1)) for _ in range(data)]
         self.held = [collections.OrderedDict() for _ in range(data)]  # (session, handle) → slots
