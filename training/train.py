@@ -180,6 +180,7 @@ def arguments():
     p.add_argument("--init", help="adapter to begin from")
     p.add_argument("--weights", default="", help="languages' weights, such as python=3,go=0.5")
     p.add_argument("--stop-after", type=float, default=1e9, help="minutes; then a checkpoint is written")
+    p.add_argument("--stop-at", type=int, default=1 << 40, help="step; likewise")
     p.add_argument("--valid-every", type=float, default=5, help="minutes")
     p.add_argument("--valid-steps", type=int, default=24)
     p.add_argument("--seed", type=int, default=0)
@@ -262,7 +263,7 @@ def main():
     running = []
     if not held:
         check()
-    while done() < 1 and time.time() - begun < o.stop_after * 60:
+    while done() < 1 and step < o.stop_at and time.time() - begun < o.stop_after * 60:
         rate = o.lr * min(1, (step + 1) / o.warm_up) * min(1, max(0.01, (1 - done()) / o.decay))
         for group in optimizer.param_groups:
             group["lr"] = rate
