@@ -23,14 +23,19 @@ export function requestBody(model: string, { before, after, scope, maxTokens }: 
   return Buffer.from(
     JSON.stringify({
       model,
-      prompt: before,
-      suffix: after === '' ? '\n' : after, // an empty one is taken for none, and files end in a line break
+      prompt: wellFormed(before),
+      suffix: after === '' ? '\n' : wellFormed(after), // an empty one is taken for none, and files end in a line break
       max_tokens: maxTokens,
       temperature: 0,
       stream: true,
       ...(scope === 'line' ? { stop: ['\n'] } : {}),
     }),
   )
+}
+
+/** Half a surrogate pair, at the edge of a window say, is no JSON to many. */
+function wellFormed(text: string): string {
+  return Buffer.from(text).toString()
 }
 
 /**

@@ -2,6 +2,7 @@
  * Gaps, one or several, from text to finished completions: plan, read the context, denoise, finish. The one place that
  * sees all rooms.
  */
+import { UserError } from '../base/errors.ts'
 import type { Recall } from '../base/recall.ts'
 import type { Span, TextEdit } from '../base/spans.ts'
 import type { EncodingCache, Lease } from '../cache/encodingCache.ts'
@@ -11,8 +12,8 @@ import type { Denoised, DenoiseRequest, Denoiser } from '../denoise/denoiser.ts'
 import type { Finish, Progress } from '../denoise/hole.ts'
 import type { HoleOrder } from '../denoise/holeOrder.ts'
 import { fileNgram } from '../infill/fileNgram.ts'
-import type { Finished } from '../infill/finish.ts'
-import { finishHoles } from '../infill/finishHoles.ts'
+import { finishHoles, type Middle } from '../infill/finishHoles.ts'
+import { type Infiller, NoInfill } from '../infill/infiller.ts'
 import {
   endsInWord,
   type HolesPlan,
@@ -20,8 +21,10 @@ import {
   lineBreakOf,
   otherThanClamp,
   type Plan,
+  piecesAround,
   planHoles,
   type Scope,
+  textWindowSize,
   toLineFeeds,
 } from '../infill/plan.ts'
 import { sureRun } from './gate.ts'
@@ -35,6 +38,7 @@ import {
   type SessionModel,
   scheduleOf,
 } from './sessionModel.ts'
+import { writeElsewhere } from './writeElsewhere.ts'
 
 export interface GapRequest {
   readonly text: string
@@ -84,6 +88,8 @@ export interface Rooms {
   readonly suffixes: EncodingCache
   readonly denoiser: Denoiser
   readonly now: () => number // ms
+  /** Who fills gaps instead of the model, and whether the model does where they do not. */
+  readonly elsewhere?: { readonly infiller: Infiller; readonly orHere: boolean } | undefined
 }
 
 /** What became of one gap. */
@@ -97,8 +103,9 @@ export type FilledHole = (
   readonly tokens: number // of the middle as the model gave it
 }
 
-/** What all gaps of a request cost together. */
+/** What all gaps of a request cost together; of what was written elsewhere only the time is known. */
 export interface Cost {
+  readonly writtenBy: string // for the user
   readonly steps: number
   readonly rows: number // computed over all steps
   readonly encodedRows: number
@@ -141,25 +148,35 @@ export async function fillHoles(
   signal: AbortSignal,
   onProgress: (edits: readonly (TextEdit | undefined)[]) => void = () => {},
 ): Promise<FilledHoles> {
+  const { elsewhere } = rooms
+  if (!elsewhere) return fillHere(rooms, request, signal, onProgress)
+  try {
+    return await fillElsewhere(elsewhere.infiller, rooms.now, request, signal, onProgress)
+  } catch (error) {
+    if (!elsewhere.orHere || !(error instanceof NoInfill || error instanceof UserError)) throw error
+    return fillHere(rooms, request, signal, onProgress)
+  }
+}
+
+async function fillHere(
+  rooms: Rooms,
+  request: HolesRequest,
+  signal: AbortSignal,
+  onProgress: (edits: readonly (TextEdit | undefined)[]) => void,
+): Promise<FilledHoles> {
   const { model, denoiser, now } = rooms
   const started = now()
   const encodedBefore = rooms.prefixes.encodedRows + rooms.suffixes.encodedRows
   const spans = request.holes.map(({ span }) => span)
   const plan = planHoles(request.text, spans, model)
   const way = wayOf(model, plan, request.order)
-  const finished = (middles: readonly (Progress & { finish?: Finish })[]): Finished[] => {
+  const finished = (middles: readonly (Progress & { finish?: Finish })[]): Outcome[] => {
     const written = middles.map((progress, i) => {
       const complete = progress.finish === 'ended'
       const ids = complete ? progress.ids : sureRun(progress, request.certainty.show)
       return { text: model.decode(ids), scope: request.holes[i]!.scope, complete }
     })
-    return finishHoles(plan, written, request.languageId)
-  }
-  const editOf = (one: Finished, i: number): TextEdit | undefined => {
-    if (one.kind === 'nothing') return undefined
-    const { start, end } = spans[i]!
-    const text = one.text.replaceAll('\n', lineBreakOf(request.text))
-    return { span: { start, end: end + one.replaceAfter }, text }
+    return outcomesOf(request, plan, written)
   }
   const leases: Lease[] = []
   const came = areLines(request.holes) ? denoiser.expect() : () => {}
@@ -169,7 +186,7 @@ export async function fillHoles(
     const context = await readContext(rooms, plan, way, signal, leases)
     encoded = now()
     const denoising = denoiser.denoise(denoiseRequest(plan, request, model, way, context), signal, (progress) =>
-      onProgress(finished(progress).map(editOf)),
+      onProgress(finished(progress).map(({ edit }) => edit)),
     )
     came()
     denoised = await denoising
@@ -178,21 +195,75 @@ export async function fillHoles(
     for (const lease of leases) lease.end()
   }
   const { middles, steps, rows } = denoised
-  const holes = finished(middles).map((one, i): FilledHole => {
+  const holes = finished(middles).map(({ edit, reason }, i): FilledHole => {
     const { ids, probabilities, finish } = middles[i]!
-    const edit = editOf(one, i)
     return {
-      ...(edit ? { kind: 'completion', edit } : { kind: 'nothing', reason: reasonOf(one, middles[i]!) }),
+      ...(edit ? { kind: 'completion', edit } : { kind: 'nothing', reason: reasonOf(reason, middles[i]!) }),
       ...{ probabilities, ids, finish, tokens: ids.length },
     }
   })
   return {
-    holes,
+    ...{ holes, writtenBy: model.name },
     steps,
     rows,
     encodedRows: rooms.prefixes.encodedRows + rooms.suffixes.encodedRows - encodedBefore,
     ms: { encode: encoded - started, denoise: now() - encoded, total: now() - started },
   }
+}
+
+/** As text: neither ids nor probabilities, so whatever the filters leave is shown. */
+async function fillElsewhere(
+  infiller: Infiller,
+  now: Rooms['now'],
+  request: HolesRequest,
+  signal: AbortSignal,
+  onProgress: (edits: readonly (TextEdit | undefined)[]) => void,
+): Promise<FilledHoles> {
+  const started = now()
+  const { holes: asked, maxTokens } = request
+  const spans = asked.map(({ span }) => span)
+  const { pieces } = piecesAround(request.text, spans, textWindowSize)
+  const plan = { pieces, held: spans.map(() => '') }
+  const finished = (written: readonly { text: string; complete: boolean }[]): Outcome[] => {
+    const middles = asked.map(({ scope }, i) => ({ text: '', complete: false, ...written[i], scope }))
+    return outcomesOf(request, plan, middles)
+  }
+  const gaps = { pieces, scopes: asked.map(({ scope }) => scope), maxTokens }
+  const written = await writeElsewhere(infiller, gaps, signal, (soFar) =>
+    onProgress(finished(soFar).map(({ edit }) => edit)),
+  )
+  const holes = finished(written).map(({ edit, reason }, i): FilledHole => {
+    const finish = written[i]!.complete ? 'ended' : 'length'
+    return {
+      ...(edit
+        ? { kind: 'completion', edit }
+        : { kind: 'nothing', reason: reasonOf(reason, { finish, ...written[i]! }) }),
+      ...{ probabilities: [], ids: [], finish, tokens: 0 },
+    }
+  })
+  const took = now() - started
+  const cost = { writtenBy: infiller.shown, steps: 0, rows: 0, encodedRows: 0 }
+  return { holes, ...cost, ms: { encode: 0, denoise: took, total: took } }
+}
+
+/** What became of a middle: an edit, or why there is none. */
+interface Outcome {
+  readonly edit: TextEdit | undefined
+  readonly reason: string
+}
+
+/** @param middles one for each gap, what was held back for it included. */
+function outcomesOf(
+  { text, holes, languageId }: HolesRequest,
+  plan: Pick<HolesPlan, 'pieces' | 'held'>,
+  middles: readonly Middle[],
+): Outcome[] {
+  return finishHoles(plan, middles, languageId).map((one, i) => {
+    if (one.kind === 'nothing') return { edit: undefined, reason: one.reason }
+    const { start, end } = holes[i]!.span
+    const edit = { span: { start, end: end + one.replaceAfter }, text: one.text.replaceAll('\n', lineBreakOf(text)) }
+    return { edit, reason: '' }
+  })
 }
 
 /** How the gaps of a request are filled. */
@@ -300,8 +371,12 @@ function areLines(holes: HolesRequest['holes']): boolean {
   return holes.every(({ scope }) => scope === 'line')
 }
 
-function reasonOf(finished: Finished, { finish, ids }: Progress & { readonly finish: Finish }): string {
+/** @param middle as ids or as text. */
+function reasonOf(
+  reason: string,
+  { finish, ids = [], text = '' }: { finish: Finish; ids?: readonly number[]; text?: string },
+): string {
   if (finish === 'stuck') return 'no likely token fits what is already typed'
-  if (finish === 'ended' && ids.length === 0) return 'the model left the gap empty'
-  return finished.kind === 'nothing' ? finished.reason : ''
+  if (finish === 'ended' && ids.length === 0 && text === '') return 'the model left the gap empty'
+  return reason
 }

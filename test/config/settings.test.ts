@@ -129,7 +129,7 @@ test('a file of a workspace may restrict and nothing else', () => {
 
 test('whatever leads out of the editor is set by the user alone', () => {
   const names = settingNames.filter((name) => isSetting(name) && whoMaySet(name) === 'user')
-  expect(names).toEqual(['model', 'providers', 'engine', 'engineElse', 'logFile', 'logText'])
+  expect(names).toEqual(['model', 'providers', 'engine', 'engineModel', 'engineElse', 'logFile', 'logText'])
 })
 
 test('of several opinions the strictest counts', () => {
