@@ -38,7 +38,7 @@ export async function openElsewhere(
     if (!sent) onSendText(`text around the cursor is sent to ${place}`)
     sent = true
   }
-  const meanwhile = standIn ? 'this machine goes on' : 'there are no completions until it is back'
+  const meanwhile = standIn ? 'this machine goes on' : undefined
   const endpoint = new TextEndpoint({ url, model, token, deadlineMs, onSend })
   const infiller = new RestingInfiller(endpoint, { clock: systemClock, onChange, meanwhile })
   const here = async () => {

@@ -8,10 +8,10 @@ import { type Infiller, NoInfill, type TextGap, type Written } from '../infill/i
 
 export interface RestingParts {
   readonly clock: Pick<Clock, 'now'>
-  /** Told once when it fails and once when it writes again, in a sentence for the user. */
+  /** Told once when somebody else goes on, and once when it writes again, in a sentence for the user. */
   readonly onChange: (sentence: string) => void
-  /** What happens meanwhile, in words. */
-  readonly meanwhile: string
+  /** Who goes on meanwhile, in words; where nobody does, whoever asks is told by the failure itself. */
+  readonly meanwhile: string | undefined
 }
 
 const restMs = 5_000
@@ -56,6 +56,6 @@ export class RestingInfiller implements Infiller {
     this.until = clock.now() + ms
     const isNews = this.failure?.message !== failure.message
     this.failure = failure
-    if (isNews) onChange(`${failure.message}; ${meanwhile}`)
+    if (isNews && meanwhile !== undefined) onChange(`${failure.message}; ${meanwhile}`)
   }
 }

@@ -8,7 +8,7 @@ import { ManualClock } from '../base/manualClock.ts'
 const gap = { before: '', after: '', scope: 'line', maxTokens: 1 } as const
 const signal = new AbortController().signal
 
-function resting() {
+function resting(meanwhile: string | null = 'nothing comes') {
   const outcomes: Error[] = []
   const told: string[] = []
   const clock = new ManualClock()
@@ -24,7 +24,7 @@ function resting() {
     close() {},
   }
   const onChange = (sentence: string) => void told.push(sentence)
-  const infiller = new RestingInfiller(inner, { clock, onChange, meanwhile: 'nothing comes' })
+  const infiller = new RestingInfiller(inner, { clock, onChange, meanwhile: meanwhile ?? undefined })
   const ask = () =>
     infiller
       .infill(gap, signal, () => {})
@@ -64,4 +64,13 @@ test('is not left alone for what was given up, or is a mistake of ours', async (
   outcomes.push(new Aborted('superseded'), new TypeError('ours'))
   expect([await ask(), await ask(), await ask(), counted.asked]).toEqual(['superseded', 'ours', 'x', 3])
   expect(told).toEqual([])
+})
+
+test('is silent where nobody goes on: who asks is told by the failure', async () => {
+  const { outcomes, told, clock, ask } = resting(null)
+  outcomes.push(new NoInfill('gone'))
+  expect([await ask(), await ask()]).toEqual(['gone', 'gone'])
+  await clock.pass(5000)
+  await ask()
+  expect(told).toEqual(['a.example: it is back'])
 })
