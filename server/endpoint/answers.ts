@@ -3,7 +3,7 @@
  *
  * | who | where |
  * |---|---|
- * | Inception (Mercury), DeepSeek, Ollama and others in the shape of OpenAI's completions, whole or streamed | `choices[0].text` |
+ * | Inception (Mercury), DeepSeek and others in the shape of OpenAI's completions, whole or streamed | `choices[0].text` |
  * | Mistral (Codestral), whole | `choices[0].message.content` |
  * | Mistral, streamed | `choices[0].delta.content` |
  *
