@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { openElsewhere } from '../../server/cli/openElsewhere.ts'
 import { certificates } from '../endpoint/certificates.ts'
 import { LocalEndpoint, streamed, whole } from '../endpoint/localEndpoint.ts'
 import { lacuna, startLacuna } from './runCommand.ts'
@@ -79,6 +80,25 @@ test('refuses before anything is sent: no name, a chat, http elsewhere', async (
   const idle = await lacuna(['complete', place, '--engine-model', 'coder'])
   expect(idle).toMatchObject({ code: 2, err: expect.stringMatching(/names a model of the server that --engine names/) })
   expect(server.asked).toEqual([])
+})
+
+test('opens no model, and says where probabilities are to come from', async () => {
+  const remote = { address: server.url().href, model: 'coder' }
+  const refused = () => Promise.reject(new Error('opened'))
+  const alone = await openElsewhere({ ...remote, standIn: false }, refused)
+  const told: string[] = []
+  const helped = await openElsewhere({ ...remote, standIn: true, onSendText: (clause) => told.push(clause) }, refused)
+  const signal = new AbortController().signal
+  await expect(alone.engine.step([], signal)).rejects.toThrow(/tells no probabilities.*"engineElse" to "local"/)
+  await expect(helped.engine.step([], signal)).rejects.toThrow('opened')
+  expect(told).toEqual([])
+  const gap = { before: 'a', after: 'b', scope: 'line', maxTokens: 1 } as const
+  for (let i = 0; i < 2; i++) await helped.infiller.infill(gap, signal, () => {})
+  expect(told).toEqual([`text around the cursor is sent to ${server.url().href}`])
+  for (const { infiller, engine } of [alone, helped]) {
+    infiller.close()
+    await engine.close()
+  }
 })
 
 describe('over https', () => {
