@@ -4,7 +4,7 @@
  */
 import { UserError } from '../base/errors.ts'
 import type { Recall } from '../base/recall.ts'
-import type { Span, TextEdit } from '../base/spans.ts'
+import type { TextEdit } from '../base/spans.ts'
 import type { EncodingCache, Lease } from '../cache/encodingCache.ts'
 import type { CanvasContext } from '../denoise/canvasContext.ts'
 import type { CausalContext } from '../denoise/causalSurroundings.ts'
@@ -12,21 +12,28 @@ import type { Denoised, DenoiseRequest, Denoiser } from '../denoise/denoiser.ts'
 import type { Finish, Progress } from '../denoise/hole.ts'
 import type { HoleOrder } from '../denoise/holeOrder.ts'
 import { fileNgram } from '../infill/fileNgram.ts'
-import { finishHoles, type Middle } from '../infill/finishHoles.ts'
 import { type Infiller, NoInfill } from '../infill/infiller.ts'
 import {
   endsInWord,
   type HolesPlan,
   heldBackClamp,
-  lineBreakOf,
   otherThanClamp,
   type Plan,
-  piecesAround,
   planHoles,
   type Scope,
-  textWindowSize,
   toLineFeeds,
 } from '../infill/plan.ts'
+import { fillElsewhere } from './fillElsewhere.ts'
+import {
+  type Filled,
+  type FilledHole,
+  type FilledHoles,
+  type GapRequest,
+  type HolesRequest,
+  type Outcome,
+  outcomesOf,
+  reasonOf,
+} from './gaps.ts'
 import { sureRun } from './gate.ts'
 import {
   begunOf,
@@ -38,49 +45,19 @@ import {
   type SessionModel,
   scheduleOf,
 } from './sessionModel.ts'
-import { writeElsewhere } from './writeElsewhere.ts'
 
-export interface GapRequest {
-  readonly text: string
-  readonly offset: number // UTF-16 units
-  readonly scope: Scope
-  readonly maxTokens: number
-  readonly languageId?: string
-  readonly certainty: Certainty
-  /** The middle begins with all but the last of these tokens, and goes on with another one than that. */
-  readonly otherThan?: readonly number[]
-}
-
-/** Several gaps of one text, filled together. */
-export interface HolesRequest extends Omit<GapRequest, 'offset' | 'scope' | 'otherThan'> {
-  /** From the left, with text between any two. */
-  readonly holes: readonly AskedHole[]
-  readonly maxTokens: number // of each
-  /** Default: that of the model. */
-  readonly order?: HoleOrder
-}
-
-export type AskedHole = { readonly span: Span } & Pick<GapRequest, 'scope' | 'otherThan'>
-
-/** How sure the model must be: products of the probabilities its tokens had when they were committed. */
-export interface Certainty {
-  /** Below this the work stops. */
-  readonly giveUp: number
-  /** What is shown of work that stopped: the longest beginning of at least this. */
-  readonly show: number
-}
-
-/**
- * For what nobody asked for. Work stops as soon as no more of it can be shown: a product only falls.
- *
- * @param showAbove probability, 0 … 1; 0 shows everything.
- */
-export function unasked(showAbove: number): Certainty {
-  return { giveUp: showAbove, show: showAbove }
-}
-
-/** For what was asked for by hand: whatever the model has to say. */
-export const askedFor: Certainty = { giveUp: 0, show: 0 }
+export {
+  type AskedHole,
+  askedFor,
+  type Certainty,
+  type Cost,
+  type Filled,
+  type FilledHole,
+  type FilledHoles,
+  type GapRequest,
+  type HolesRequest,
+  unasked,
+} from './gaps.ts'
 
 export interface Rooms {
   readonly model: SessionModel
@@ -91,29 +68,6 @@ export interface Rooms {
   /** Who fills gaps instead of the model, and whether the model does where they do not. */
   readonly elsewhere?: { readonly infiller: Infiller; readonly orHere: boolean } | undefined
 }
-
-/** What became of one gap. */
-export type FilledHole = (
-  | { readonly kind: 'completion'; readonly edit: TextEdit }
-  | { readonly kind: 'nothing'; readonly reason: string }
-) & {
-  readonly probabilities: readonly number[] // of its tokens, as they were committed
-  readonly ids: readonly number[]
-  readonly finish: Finish
-  readonly tokens: number // of the middle as the model gave it
-}
-
-/** What all gaps of a request cost together; of what was written elsewhere only the time is known. */
-export interface Cost {
-  readonly writtenBy: string // for the user
-  readonly steps: number
-  readonly rows: number // computed over all steps
-  readonly encodedRows: number
-  readonly ms: { readonly encode: number; readonly denoise: number; readonly total: number }
-}
-
-export type Filled = FilledHole & Cost
-export type FilledHoles = Cost & { readonly holes: readonly FilledHole[] }
 
 /**
  * @param onProgress called after each step with the edit as it would be now, when there is one to show.
@@ -209,61 +163,6 @@ async function fillHere(
     encodedRows: rooms.prefixes.encodedRows + rooms.suffixes.encodedRows - encodedBefore,
     ms: { encode: encoded - started, denoise: now() - encoded, total: now() - started },
   }
-}
-
-/** As text: neither ids nor probabilities, so whatever the filters leave is shown. */
-async function fillElsewhere(
-  infiller: Infiller,
-  now: Rooms['now'],
-  request: HolesRequest,
-  signal: AbortSignal,
-  onProgress: (edits: readonly (TextEdit | undefined)[]) => void,
-): Promise<FilledHoles> {
-  const started = now()
-  const { holes: asked, maxTokens } = request
-  const spans = asked.map(({ span }) => span)
-  const { pieces } = piecesAround(request.text, spans, textWindowSize)
-  const plan = { pieces, held: spans.map(() => '') }
-  const finished = (written: readonly { text: string; complete: boolean }[]): Outcome[] => {
-    const middles = asked.map(({ scope }, i) => ({ text: '', complete: false, ...written[i], scope }))
-    return outcomesOf(request, plan, middles)
-  }
-  const gaps = { pieces, scopes: asked.map(({ scope }) => scope), maxTokens }
-  const written = await writeElsewhere(infiller, gaps, signal, (soFar) =>
-    onProgress(finished(soFar).map(({ edit }) => edit)),
-  )
-  const holes = finished(written).map(({ edit, reason }, i): FilledHole => {
-    const finish = written[i]!.complete ? 'ended' : 'length'
-    return {
-      ...(edit
-        ? { kind: 'completion', edit }
-        : { kind: 'nothing', reason: reasonOf(reason, { finish, ...written[i]! }) }),
-      ...{ probabilities: [], ids: [], finish, tokens: 0 },
-    }
-  })
-  const took = now() - started
-  const cost = { writtenBy: infiller.shown, steps: 0, rows: 0, encodedRows: 0 }
-  return { holes, ...cost, ms: { encode: 0, denoise: took, total: took } }
-}
-
-/** What became of a middle: an edit, or why there is none. */
-interface Outcome {
-  readonly edit: TextEdit | undefined
-  readonly reason: string
-}
-
-/** @param middles one for each gap, what was held back for it included. */
-function outcomesOf(
-  { text, holes, languageId }: HolesRequest,
-  plan: Pick<HolesPlan, 'pieces' | 'held'>,
-  middles: readonly Middle[],
-): Outcome[] {
-  return finishHoles(plan, middles, languageId).map((one, i) => {
-    if (one.kind === 'nothing') return { edit: undefined, reason: one.reason }
-    const { start, end } = holes[i]!.span
-    const edit = { span: { start, end: end + one.replaceAfter }, text: one.text.replaceAll('\n', lineBreakOf(text)) }
-    return { edit, reason: '' }
-  })
 }
 
 /** How the gaps of a request are filled. */
@@ -369,14 +268,4 @@ function mayStand(token: string, scope: Scope): boolean {
 /** Rests of lines are what a person waits for while typing. */
 function areLines(holes: HolesRequest['holes']): boolean {
   return holes.every(({ scope }) => scope === 'line')
-}
-
-/** @param middle as ids or as text. */
-function reasonOf(
-  reason: string,
-  { finish, ids = [], text = '' }: { finish: Finish; ids?: readonly number[]; text?: string },
-): string {
-  if (finish === 'stuck') return 'no likely token fits what is already typed'
-  if (finish === 'ended' && ids.length === 0 && text === '') return 'the model left the gap empty'
-  return reason
 }
