@@ -8,13 +8,14 @@ const server = fileURLToPath(new URL('../server', import.meta.url))
 
 const rooms: Readonly<Record<string, readonly string[]>> = {
   'main.ts': ['cli'],
-  cli: ['lsp', 'session', 'infill', 'denoise', 'cache', 'engine', 'model', 'config'],
+  cli: ['lsp', 'session', 'infill', 'denoise', 'cache', 'engine', 'endpoint', 'model', 'config'],
   lsp: ['session', 'config'],
   session: ['infill', 'denoise', 'cache'],
   infill: [],
   denoise: ['engine/engine.ts'],
   cache: ['engine/engine.ts'],
   engine: ['model'],
+  endpoint: ['infill/infiller.ts'],
   model: [],
   config: [],
   base: [],

@@ -27,8 +27,9 @@ export const complete: Command = {
     engine: {
       type: 'string',
       value: 'URL',
-      help: 'a server of the Open Inference Protocol that computes the passes; only token ids go there',
+      help: 'a server of the Open Inference Protocol that computes the passes; only token ids go there. An address that ends in /completions: a server that fills gaps; the text around them goes there',
     },
+    'engine-model': { type: 'string', value: 'NAME', help: 'with --engine: the model as that server calls it' },
     'or-here': { type: 'boolean', help: 'with --engine: this machine computes while the server is gone' },
     'max-tokens': { type: 'string', value: 'N', help: `at most N tokens for each place (default ${defaultMaxTokens})` },
     block: { type: 'boolean', help: 'fill as many lines as belong there, not only the rest of the line' },
@@ -83,7 +84,7 @@ export const complete: Command = {
         `${JSON.stringify({
           ...(edits.length > 1 ? { edits } : edits[0]),
           steps: filled.steps,
-          model: rooms.model.name,
+          model: filled.writtenBy,
           ms: {
             load: Math.round(load),
             encode: Math.round(encode),
@@ -135,10 +136,12 @@ function editAsJson(filled: FilledHole, text: string, offset: number) {
 
 function engineOption(args: Arguments, terminal: Terminal): Pick<RoomOptions, 'engine'> {
   const address = args.text('engine')
-  const standIn = args.flag('or-here')
+  const [standIn, model] = [args.flag('or-here'), args.text('engine-model')]
   if (address === undefined && standIn) throw new UserError('--or-here says what --engine falls back to; it needs one')
+  if (address === undefined && model !== undefined)
+    throw new UserError('--engine-model names a model of the server that --engine names; it needs one')
   if (address === undefined) return {}
-  return { engine: { address, standIn, onChange: (sentence) => terminal.err(`${sentence}\n`) } }
+  return { engine: { address, model, standIn, onChange: (sentence) => terminal.err(`${sentence}\n`) } }
 }
 
 function keepOptions(args: Arguments): Pick<RoomOptions, 'keep' | 'refreshEvery'> {

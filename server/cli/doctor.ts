@@ -99,7 +99,7 @@ async function examine(
   if (!timed) return 1
   if (settings.engine !== undefined) {
     const place = withoutSecrets(settings.engine, homedir())
-    report.note('engine setting', `passes are computed by ${place}; what is timed here is this machine`)
+    report.note('engine setting', `completions are computed by ${place}; what is timed here is this machine`)
   }
   // After all else: a driver that takes the process with it must not hide what was found before.
   for (const provider of providersOf(process.platform, process.arch)) {

@@ -14,14 +14,18 @@ import { openRemotePasses, type RemotePasses } from '../engine/openInference/rem
 import { PassesWithStandIn } from '../engine/openInference/standIn.ts'
 import type { Manifest } from '../model/manifest.ts'
 
-/** An engine elsewhere. */
+/** An engine elsewhere, or somebody who fills gaps as text. */
 export interface RemoteEngine {
-  /** `https://HOST:PORT`, or that with `/v2/models/NAME` where the server's model has another name than ours. */
+  /** `https://HOST:PORT`; or, where gaps are filled as text, an address that ends in `/completions`. */
   readonly address: string
+  /** The model as that server calls it (default: as ours is called); `/v2/models/NAME` in the address says it too. */
+  readonly model?: string | undefined
   /** Whether this machine computes while the server is gone. */
   readonly standIn: boolean
   /** Told when the server went and when it is back, in a sentence for the user. */
   readonly onChange?: (sentence: string) => void
+  /** Told once, before text of a document is sent for the first time, in a clause for the user. */
+  readonly onSendText?: (clause: string) => void
 }
 
 export interface OpenedEngine {
@@ -47,12 +51,12 @@ export async function openLocalEngine(
  * @throws {UserError} when it has another model.
  */
 export async function openRemoteEngine(
-  { address, standIn, onChange = () => {} }: RemoteEngine,
+  { address, model: named, standIn, onChange = () => {} }: RemoteEngine,
   manifest: Manifest,
   localOptions: () => Promise<EngineOptions>,
 ): Promise<OpenedEngine> {
   const began = performance.now()
-  const { url, model } = placeOf(address, manifest.name)
+  const { url, model } = placeOf(address, named ?? manifest.name)
   const options = { url, model, token: await bearerToken('LACUNA_ENGINE_TOKEN'), deadlineMs }
   const remote = await openRemotePasses(options, new AbortController().signal)
   try {

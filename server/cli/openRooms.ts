@@ -5,6 +5,7 @@ import { EncodingCache } from '../cache/encodingCache.ts'
 import { Turns } from '../cache/turns.ts'
 import { Denoiser } from '../denoise/denoiser.ts'
 import type { Keep } from '../denoise/wholeSurroundings.ts'
+import { isTextEndpoint } from '../endpoint/textEndpoint.ts'
 import type { Engine } from '../engine/engine.ts'
 import { defaultThreads } from '../engine/onnx/onnxEngine.ts'
 import type { EngineOptions, OpenReport, PassedOver } from '../engine/onnx/protocol.ts'
@@ -14,7 +15,8 @@ import { type Bundle, openBundle, openTokens } from '../model/openBundle.ts'
 import { readTokenizer, type Tokenizer } from '../model/tokenizer.ts'
 import type { Rooms } from '../session/fillGap.ts'
 import type { SessionModel } from '../session/sessionModel.ts'
-import { openLocalEngine, openRemoteEngine, type RemoteEngine } from './openEngine.ts'
+import { type OpenedElsewhere, openElsewhere } from './openElsewhere.ts'
+import { type OpenedEngine, openLocalEngine, openRemoteEngine, type RemoteEngine } from './openEngine.ts'
 
 export interface OpenRooms extends Rooms {
   readonly engine: Engine
@@ -29,7 +31,7 @@ export interface RoomOptions {
   readonly cache: boolean
   readonly threads?: number
   readonly deterministic?: boolean
-  /** Passes are computed there (default: here). Of the bundle only manifest and tokenizer are needed then. */
+  /** Passes are computed, or gaps filled, there (default: here). Of the bundle only manifest and tokenizer are needed then. */
   readonly engine?: RemoteEngine | undefined
   /** Execution providers to try before the processor, which is always there (default: none). */
   readonly providers?: readonly string[]
@@ -80,15 +82,12 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
   if (attention === 'bidirectional' && (options.verify || (options.baseShare ?? 0) > 0)) {
     throw new UserError(`${name} cannot read left to right: there is no base to verify by, or to have a share`)
   }
-  const opening =
-    bundle || !options.engine
-      ? openLocalEngine(engineOptions(bundle ?? (await openBundle(dir)), options), options.onMoved)
-      : openRemoteEngine(options.engine, manifest, async () => engineOptions(await openBundle(dir), options))
+  const opening = openEngine(dir, manifest, bundle, options)
   // Read here while the worker opens the graph: each takes most of a second.
   const reading = readTokenizer(dir, manifest.vocab)
   const [opened, read] = await Promise.allSettled([opening, reading])
   if (read.status === 'rejected' && opened.status === 'fulfilled') await opened.value.engine.close()
-  const [{ engine, report }, tokenizer] = [await opening, await reading]
+  const [{ engine, infiller, report }, tokenizer] = [await opening, await reading]
   const enabled = options.cache
   const turns = new Turns()
   return {
@@ -103,8 +102,25 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
     suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled }, turns),
     denoiser: new Denoiser(engine),
     now: systemClock.now,
-    close: () => engine.close(),
+    elsewhere: infiller && { infiller, orHere: options.engine?.standIn === true },
+    async close() {
+      infiller?.close()
+      await engine.close()
+    },
   }
+}
+
+async function openEngine(
+  dir: string,
+  manifest: Manifest,
+  bundle: Bundle | undefined,
+  options: RoomOptions,
+): Promise<OpenedEngine & Partial<OpenedElsewhere>> {
+  const { engine, onMoved } = options
+  if (bundle || !engine) return openLocalEngine(engineOptions(bundle ?? (await openBundle(dir)), options), onMoved)
+  const localOptions = async () => engineOptions(await openBundle(dir), options)
+  if (!isTextEndpoint(engine.address)) return openRemoteEngine(engine, manifest, localOptions)
+  return openElsewhere(engine, async () => (await openLocalEngine(await localOptions(), onMoved)).engine)
 }
 
 export function engineOptions(

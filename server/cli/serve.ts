@@ -29,15 +29,17 @@ export const serve: Command = {
 /** Of the whole process: what failed once is not trusted again, should the engine be replaced. */
 let lost: readonly PassedOver[] = []
 
-const openSession: OpenSession = async (settings, log) => {
-  const { model, providers, engine: address, engineElse } = settings()
+const openSession: OpenSession = async (settings, log, tell) => {
+  const { model, providers, engine: address, engineModel, engineElse } = settings()
   const onMoved = ({ provider, passedOver }: OpenReport) => {
     const failed = passedOver.at(-1)!
     lost = passedOver
     log('warn', `${failed.provider} is given up, ${provider} goes on: ${failed.reason}`)
   }
   const onChange = (sentence: string) => log('warn', sentence)
-  const engine = address === undefined ? undefined : { address, standIn: engineElse === 'local', onChange }
+  const onSendText = (clause: string) => tell(`${clause}, as the setting "engine" says`)
+  const standIn = engineElse === 'local'
+  const engine = address === undefined ? undefined : { address, model: engineModel, standIn, onChange, onSendText }
   const rooms = await openRooms(await resolveModel(model), { cache: true, providers, lost, onMoved, engine })
   const { provider, loadMs, passedOver } = rooms.report
   for (const { provider: other, reason } of passedOver) log('warn', `${other} passed over: ${reason}`)

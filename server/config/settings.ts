@@ -77,8 +77,14 @@ export const settingsSchema = z.object({
     .optional()
     .meta(user)
     .describe(
-      'A server of the Open Inference Protocol that computes the passes: https://HOST:PORT (http: on this machine only). Token ids of documents go there.',
+      'A server of the Open Inference Protocol that computes the passes: https://HOST:PORT (http: on this machine only). Token ids of documents go there. Or one that fills gaps: https://HOST/v1/fim/completions, or /v1/completions where it takes a suffix. Text around the cursor goes there.',
     ),
+  engineModel: z
+    .string()
+    .min(1)
+    .optional()
+    .meta(user)
+    .describe('The model as that server calls it; one that fills gaps needs it.'),
   engineElse: z
     .enum(['nothing', 'local'])
     .default('nothing')

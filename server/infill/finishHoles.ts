@@ -18,7 +18,7 @@ export interface Middle {
  * @returns the same, finished. None of them replaces text past the next gap.
  */
 export function finishHoles(
-  { pieces, held }: HolesPlan,
+  { pieces, held }: Pick<HolesPlan, 'pieces' | 'held'>,
   middles: readonly Middle[],
   languageId: string | undefined,
 ): Finished[] {

@@ -40,6 +40,8 @@ export interface HolesPlan {
 }
 
 export const windowSize: WindowSize = { prefix: 768, jump: 512, suffix: 512 }
+/** Of those who write elsewhere: larger models, with room for more. All of it leaves the machine. */
+export const textWindowSize: WindowSize = { prefix: 4096, jump: 1024, suffix: 2048 }
 
 /**
  * @param offset UTF-16 units into `text`.
@@ -58,6 +60,29 @@ export function planGap(text: string, offset: number, model: PlanModel, size = w
  * @throws {UserError} when there is more text between the first and the last of them than the model should read.
  */
 export function planHoles(text: string, gaps: readonly Span[], model: PlanModel, size = windowSize): HolesPlan {
+  const { pieces, atStart } = piecesAround(text, gaps, size)
+  const before = beforeIds(pieces[0]!, atStart, model)
+  const between = pieces.slice(1, -1).map((piece) => betweenIds(piece, model))
+  checkBetween(between, model)
+  const suffixIds = model.encode(pieces.at(-1)!).slice(0, model.suffixTokens)
+  return {
+    pieces,
+    texts: [before, ...between].map(({ ids }) => ids).concat([suffixIds]),
+    held: [before, ...between].map(({ held }) => held),
+  }
+}
+
+/**
+ * The text before, between and after the gaps, LF line ends only; one piece more than gaps.
+ *
+ * @returns `atStart`: whether the first piece starts with the text.
+ * @throws {RangeError} when a gap is outside the text, or touches the one before it.
+ */
+export function piecesAround(
+  text: string,
+  gaps: readonly Span[],
+  size: WindowSize,
+): { pieces: string[]; atStart: boolean } {
   for (const [i, { start, end }] of gaps.entries()) {
     const least = i === 0 ? 0 : gaps[i - 1]!.end + 1
     if (!(start >= least && end >= start && end <= text.length))
@@ -71,15 +96,7 @@ export function planHoles(text: string, gaps: readonly Span[], model: PlanModel,
   const pieces = Array.from({ length: gaps.length + 1 }, (_, i) =>
     toLineFeeds(text.slice(bounds[2 * i], bounds[2 * i + 1])),
   )
-  const before = beforeIds(pieces[0]!, bounds[0] === 0, model)
-  const between = pieces.slice(1, -1).map((piece) => betweenIds(piece, model))
-  checkBetween(between, model)
-  const suffixIds = model.encode(pieces.at(-1)!).slice(0, model.suffixTokens)
-  return {
-    pieces,
-    texts: [before, ...between].map(({ ids }) => ids).concat([suffixIds]),
-    held: [before, ...between].map(({ held }) => held),
-  }
+  return { pieces, atStart: bounds[0] === 0 }
 }
 
 /** The ids of a piece that a gap follows, and what is held back of it. */

@@ -40,9 +40,9 @@ import { WorkspaceFolders } from './workspaceFolders.ts'
 
 /**
  * Opens a session in the background. `settings()` is what is in force at the moment of the call, the debounce already
- * less the editor's own delay; `model` never changes.
+ * less the editor's own delay; `model` never changes. `tell` shows the user a sentence, and the same one only once.
  */
-export type OpenSession = (settings: () => Settings, log: Log) => Promise<Session>
+export type OpenSession = (settings: () => Settings, log: Log, tell: (sentence: string) => void) => Promise<Session>
 
 export interface ServerOptions {
   readonly openSession: OpenSession
@@ -96,7 +96,10 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   })
   const user = new TellUser(connection, log)
   const status = new StatusReport(connection, clock)
-  const session = new LazySession(() => status.whileOpening(() => openSession(sessionSettings, log)), clock)
+  const session = new LazySession(
+    () => status.whileOpening(() => openSession(sessionSettings, log, (sentence) => user.tell(sentence))),
+    clock,
+  )
   const folders = new WorkspaceFolders(connection, () => rules.changed())
   const rules = new WorkspaceRules({
     folders: () => folders.paths,

@@ -7,6 +7,7 @@ export class TellUser {
   private readonly connection: Connection
   private readonly log: Log
   private readonly warned = new Set<string>()
+  private readonly told = new Set<string>()
   private readonly failedClasses = new Set<string>()
 
   constructor(connection: Connection, log: Log) {
@@ -23,6 +24,14 @@ export class TellUser {
       this.log('warn', sentence)
     }
     this.show(MessageType.Warning, unsaid.join('\n'))
+  }
+
+  /** What the user should know of, once. */
+  tell(sentence: string): void {
+    if (this.told.has(sentence)) return
+    this.told.add(sentence)
+    this.log('info', sentence)
+    this.show(MessageType.Info, `Lacuna: ${sentence}`)
   }
 
   /** With its stack to the log. */

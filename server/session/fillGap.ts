@@ -2,8 +2,9 @@
  * Gaps, one or several, from text to finished completions: plan, read the context, denoise, finish. The one place that
  * sees all rooms.
  */
+import { UserError } from '../base/errors.ts'
 import type { Recall } from '../base/recall.ts'
-import type { Span, TextEdit } from '../base/spans.ts'
+import type { TextEdit } from '../base/spans.ts'
 import type { EncodingCache, Lease } from '../cache/encodingCache.ts'
 import type { CanvasContext } from '../denoise/canvasContext.ts'
 import type { CausalContext } from '../denoise/causalSurroundings.ts'
@@ -11,19 +12,28 @@ import type { Denoised, DenoiseRequest, Denoiser } from '../denoise/denoiser.ts'
 import type { Finish, Progress } from '../denoise/hole.ts'
 import type { HoleOrder } from '../denoise/holeOrder.ts'
 import { fileNgram } from '../infill/fileNgram.ts'
-import type { Finished } from '../infill/finish.ts'
-import { finishHoles } from '../infill/finishHoles.ts'
+import { type Infiller, NoInfill } from '../infill/infiller.ts'
 import {
   endsInWord,
   type HolesPlan,
   heldBackClamp,
-  lineBreakOf,
   otherThanClamp,
   type Plan,
   planHoles,
   type Scope,
   toLineFeeds,
 } from '../infill/plan.ts'
+import { fillElsewhere } from './fillElsewhere.ts'
+import {
+  type Filled,
+  type FilledHole,
+  type FilledHoles,
+  type GapRequest,
+  type HolesRequest,
+  type Outcome,
+  outcomesOf,
+  reasonOf,
+} from './gaps.ts'
 import { sureRun } from './gate.ts'
 import {
   begunOf,
@@ -36,47 +46,18 @@ import {
   scheduleOf,
 } from './sessionModel.ts'
 
-export interface GapRequest {
-  readonly text: string
-  readonly offset: number // UTF-16 units
-  readonly scope: Scope
-  readonly maxTokens: number
-  readonly languageId?: string
-  readonly certainty: Certainty
-  /** The middle begins with all but the last of these tokens, and goes on with another one than that. */
-  readonly otherThan?: readonly number[]
-}
-
-/** Several gaps of one text, filled together. */
-export interface HolesRequest extends Omit<GapRequest, 'offset' | 'scope' | 'otherThan'> {
-  /** From the left, with text between any two. */
-  readonly holes: readonly AskedHole[]
-  readonly maxTokens: number // of each
-  /** Default: that of the model. */
-  readonly order?: HoleOrder
-}
-
-export type AskedHole = { readonly span: Span } & Pick<GapRequest, 'scope' | 'otherThan'>
-
-/** How sure the model must be: products of the probabilities its tokens had when they were committed. */
-export interface Certainty {
-  /** Below this the work stops. */
-  readonly giveUp: number
-  /** What is shown of work that stopped: the longest beginning of at least this. */
-  readonly show: number
-}
-
-/**
- * For what nobody asked for. Work stops as soon as no more of it can be shown: a product only falls.
- *
- * @param showAbove probability, 0 … 1; 0 shows everything.
- */
-export function unasked(showAbove: number): Certainty {
-  return { giveUp: showAbove, show: showAbove }
-}
-
-/** For what was asked for by hand: whatever the model has to say. */
-export const askedFor: Certainty = { giveUp: 0, show: 0 }
+export {
+  type AskedHole,
+  askedFor,
+  type Certainty,
+  type Cost,
+  type Filled,
+  type FilledHole,
+  type FilledHoles,
+  type GapRequest,
+  type HolesRequest,
+  unasked,
+} from './gaps.ts'
 
 export interface Rooms {
   readonly model: SessionModel
@@ -84,29 +65,9 @@ export interface Rooms {
   readonly suffixes: EncodingCache
   readonly denoiser: Denoiser
   readonly now: () => number // ms
+  /** Who fills gaps instead of the model, and whether the model does where they do not. */
+  readonly elsewhere?: { readonly infiller: Infiller; readonly orHere: boolean } | undefined
 }
-
-/** What became of one gap. */
-export type FilledHole = (
-  | { readonly kind: 'completion'; readonly edit: TextEdit }
-  | { readonly kind: 'nothing'; readonly reason: string }
-) & {
-  readonly probabilities: readonly number[] // of its tokens, as they were committed
-  readonly ids: readonly number[]
-  readonly finish: Finish
-  readonly tokens: number // of the middle as the model gave it
-}
-
-/** What all gaps of a request cost together. */
-export interface Cost {
-  readonly steps: number
-  readonly rows: number // computed over all steps
-  readonly encodedRows: number
-  readonly ms: { readonly encode: number; readonly denoise: number; readonly total: number }
-}
-
-export type Filled = FilledHole & Cost
-export type FilledHoles = Cost & { readonly holes: readonly FilledHole[] }
 
 /**
  * @param onProgress called after each step with the edit as it would be now, when there is one to show.
@@ -141,25 +102,35 @@ export async function fillHoles(
   signal: AbortSignal,
   onProgress: (edits: readonly (TextEdit | undefined)[]) => void = () => {},
 ): Promise<FilledHoles> {
+  const { elsewhere } = rooms
+  if (!elsewhere) return fillHere(rooms, request, signal, onProgress)
+  try {
+    return await fillElsewhere(elsewhere.infiller, rooms.now, request, signal, onProgress)
+  } catch (error) {
+    if (!elsewhere.orHere || !(error instanceof NoInfill || error instanceof UserError)) throw error
+    return fillHere(rooms, request, signal, onProgress)
+  }
+}
+
+async function fillHere(
+  rooms: Rooms,
+  request: HolesRequest,
+  signal: AbortSignal,
+  onProgress: (edits: readonly (TextEdit | undefined)[]) => void,
+): Promise<FilledHoles> {
   const { model, denoiser, now } = rooms
   const started = now()
   const encodedBefore = rooms.prefixes.encodedRows + rooms.suffixes.encodedRows
   const spans = request.holes.map(({ span }) => span)
   const plan = planHoles(request.text, spans, model)
   const way = wayOf(model, plan, request.order)
-  const finished = (middles: readonly (Progress & { finish?: Finish })[]): Finished[] => {
+  const finished = (middles: readonly (Progress & { finish?: Finish })[]): Outcome[] => {
     const written = middles.map((progress, i) => {
       const complete = progress.finish === 'ended'
       const ids = complete ? progress.ids : sureRun(progress, request.certainty.show)
       return { text: model.decode(ids), scope: request.holes[i]!.scope, complete }
     })
-    return finishHoles(plan, written, request.languageId)
-  }
-  const editOf = (one: Finished, i: number): TextEdit | undefined => {
-    if (one.kind === 'nothing') return undefined
-    const { start, end } = spans[i]!
-    const text = one.text.replaceAll('\n', lineBreakOf(request.text))
-    return { span: { start, end: end + one.replaceAfter }, text }
+    return outcomesOf(request, plan, written)
   }
   const leases: Lease[] = []
   const came = areLines(request.holes) ? denoiser.expect() : () => {}
@@ -169,7 +140,7 @@ export async function fillHoles(
     const context = await readContext(rooms, plan, way, signal, leases)
     encoded = now()
     const denoising = denoiser.denoise(denoiseRequest(plan, request, model, way, context), signal, (progress) =>
-      onProgress(finished(progress).map(editOf)),
+      onProgress(finished(progress).map(({ edit }) => edit)),
     )
     came()
     denoised = await denoising
@@ -178,16 +149,15 @@ export async function fillHoles(
     for (const lease of leases) lease.end()
   }
   const { middles, steps, rows } = denoised
-  const holes = finished(middles).map((one, i): FilledHole => {
+  const holes = finished(middles).map(({ edit, reason }, i): FilledHole => {
     const { ids, probabilities, finish } = middles[i]!
-    const edit = editOf(one, i)
     return {
-      ...(edit ? { kind: 'completion', edit } : { kind: 'nothing', reason: reasonOf(one, middles[i]!) }),
+      ...(edit ? { kind: 'completion', edit } : { kind: 'nothing', reason: reasonOf(reason, middles[i]!) }),
       ...{ probabilities, ids, finish, tokens: ids.length },
     }
   })
   return {
-    holes,
+    ...{ holes, writtenBy: model.name },
     steps,
     rows,
     encodedRows: rooms.prefixes.encodedRows + rooms.suffixes.encodedRows - encodedBefore,
@@ -298,10 +268,4 @@ function mayStand(token: string, scope: Scope): boolean {
 /** Rests of lines are what a person waits for while typing. */
 function areLines(holes: HolesRequest['holes']): boolean {
   return holes.every(({ scope }) => scope === 'line')
-}
-
-function reasonOf(finished: Finished, { finish, ids }: Progress & { readonly finish: Finish }): string {
-  if (finish === 'stuck') return 'no likely token fits what is already typed'
-  if (finish === 'ended' && ids.length === 0) return 'the model left the gap empty'
-  return finished.kind === 'nothing' ? finished.reason : ''
 }

@@ -17,7 +17,7 @@ import {
 } from '../cache/completionCache.ts'
 import { isBlockPlace } from '../infill/blockPlace.ts'
 import { contextWindow } from '../infill/contextWindow.ts'
-import { windowSize } from '../infill/plan.ts'
+import { textWindowSize, windowSize } from '../infill/plan.ts'
 import { fillText } from './askedTasks.ts'
 import { type Candidates, fillCandidates } from './candidates.ts'
 import { askedFor, type Filled, fillGap, type Rooms, unasked } from './fillGap.ts'
@@ -107,7 +107,7 @@ export class LiveSession implements Session {
 
   prepare({ snapshot, offset, typing }: Whereabouts): void {
     const virtual = { text: snapshot.text, offset }
-    const place = placeOf(snapshot.uri, virtual, this.options.settings())
+    const place = this.placeOf(snapshot.uri, virtual)
     const newest = this.newest.get(place.uri)
     // What is known is answered without the model; what was asked for here reads for itself.
     if (this.completions.get(place) || (newest && samePlace(newest.place, place))) return
@@ -142,7 +142,7 @@ export class LiveSession implements Session {
     const { completionBudgetMs, inlineBudgetMs, invokedBudgetMs, showAbove } = settings()
     const virtual = withSelection(request)
     const { offset } = virtual
-    const place = placeOf(request.snapshot.uri, virtual, settings())
+    const place = this.placeOf(request.snapshot.uri, virtual)
     const found = this.completions.get(place)
     if (found && serves(found, request.invoked)) return answerOf(found.kept, offset, request)
     const budget = request.invoked ? invokedBudgetMs : request.method === 'inline' ? inlineBudgetMs : completionBudgetMs
@@ -167,6 +167,14 @@ export class LiveSession implements Session {
     } finally {
       timeout.abort()
     }
+  }
+
+  /** All that the answer depends on. */
+  private placeOf(uri: string, { text, offset }: Virtual): Place {
+    const { maxTokens, showAbove } = this.options.settings()
+    const { start, end } = contextWindow(text, offset, this.rooms.elsewhere ? textWindowSize : windowSize)
+    const scope = `line of ${maxTokens} above ${showAbove}`
+    return { uri, scope, before: text.slice(start, offset), after: text.slice(offset, end) }
   }
 
   /** The document's job at this place, after the pause where a new one must begin. */
@@ -278,13 +286,6 @@ interface Virtual {
 function withSelection({ snapshot, offset, selected }: InfillRequest): Virtual {
   if (!selected) return { text: snapshot.text, offset }
   return { text: applyEdit(snapshot.text, selected), offset: selected.span.start + selected.text.length }
-}
-
-/** All that the answer depends on. */
-function placeOf(uri: string, { text, offset }: Virtual, { maxTokens, showAbove }: SessionSettings): Place {
-  const { start, end } = contextWindow(text, offset, windowSize)
-  const scope = `line of ${maxTokens} above ${showAbove}`
-  return { uri, scope, before: text.slice(start, offset), after: text.slice(offset, end) }
 }
 
 /** Whether what is kept answers a request, or the model must be asked. */

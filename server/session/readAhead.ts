@@ -14,19 +14,20 @@ import { begunOf } from './sessionModel.ts'
 export type Ahead = 'prefix' | 'both'
 
 /**
- * Behind all that is waited for. Models that read their surroundings in every step have nothing to read ahead.
+ * Behind all that is waited for. Models that read their surroundings in every step have nothing to read ahead, and nothing is
+ * sent elsewhere before somebody asks.
  *
  * @param offset UTF-16 units into `text`.
  * @throws {Aborted} between two chunks when the signal fires; what was read until then is kept.
  * @throws {RangeError} when the offset is outside the text.
  */
 export async function readAhead(
-  { model, prefixes, suffixes }: Rooms,
+  { model, prefixes, suffixes, elsewhere }: Rooms,
   { text, offset }: { readonly text: string; readonly offset: number },
   ahead: Ahead,
   signal: AbortSignal,
 ): Promise<void> {
-  if (model.attention !== 'causal-context') return
+  if (model.attention !== 'causal-context' || elsewhere) return
   const plan = planGap(text, offset, model)
   const { prefixIds, suffixIds } = plan
   const read = async (cache: EncodingCache, ids: readonly number[]) => (await cache.encode(ids, signal, 'ahead')).end()

@@ -91,6 +91,17 @@ test('a workspace cannot choose what computes', () => {
   expect(readSettings({ providers: ['webgpu', 'cpu'] }, base, 'merged').warnings).toEqual([])
 })
 
+test('a workspace cannot choose where text goes', () => {
+  const mine = { engine: 'https://mine.example/v1/fim/completions', engineModel: 'mine' }
+  const base = readSettings(mine).settings
+  const evil = { engine: 'https://evil.example/v1/completions', engineModel: 'evil', engineElse: 'local' }
+  for (const scope of ['merged', 'workspace'] as const) {
+    const { settings, warnings } = readSettings(evil, base, scope)
+    expect(settings).toEqual(base)
+    expect(warnings).toHaveLength(3)
+  }
+})
+
 test('a provider that does not exist is named, and the rest stays', () => {
   const { settings, warnings } = readSettings({ providers: ['webgl'] })
   expect(settings.providers).toEqual(['cpu'])
@@ -129,7 +140,7 @@ test('a file of a workspace may restrict and nothing else', () => {
 
 test('whatever leads out of the editor is set by the user alone', () => {
   const names = settingNames.filter((name) => isSetting(name) && whoMaySet(name) === 'user')
-  expect(names).toEqual(['model', 'providers', 'engine', 'engineElse', 'logFile', 'logText'])
+  expect(names).toEqual(['model', 'providers', 'engine', 'engineModel', 'engineElse', 'logFile', 'logText'])
 })
 
 test('of several opinions the strictest counts', () => {

@@ -2,6 +2,7 @@
 import { EncodingCache } from '../../server/cache/encodingCache.ts'
 import { Turns } from '../../server/cache/turns.ts'
 import { Denoiser } from '../../server/denoise/denoiser.ts'
+import type { Rooms } from '../../server/session/fillGap.ts'
 import { LiveSession, type SessionSettings } from '../../server/session/liveSession.ts'
 import type { Answer, InfillRequest } from '../../server/session/session.ts'
 import { ManualClock } from '../base/manualClock.ts'
@@ -18,8 +19,13 @@ const settings: SessionSettings = {
   showAbove: 0.3,
 }
 
-/** A session whose model knows `document`; `sure` is how sure it is of each token. */
-export function sessionThatKnows(document: string, changed: Partial<SessionSettings> = {}, sure = 0.99) {
+/** A session whose model knows `document`; `sure` is how sure it is of each token, `elsewhere` who fills gaps in its stead. */
+export function sessionThatKnows(
+  document: string,
+  changed: Partial<SessionSettings> = {},
+  sure = 0.99,
+  elsewhere?: Rooms['elsewhere'],
+) {
   const engine = new ScriptedEngine(scriptOf(document, sure))
   const clock = new ManualClock()
   const log: string[] = []
@@ -31,6 +37,7 @@ export function sessionThatKnows(document: string, changed: Partial<SessionSetti
     suffixes: cache(),
     denoiser: new Denoiser(engine),
     now: clock.now,
+    elsewhere,
   }
   const session = new LiveSession(rooms, {
     settings: () => ({ ...settings, ...changed }),
