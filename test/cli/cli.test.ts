@@ -55,10 +55,13 @@ describe('complete', () => {
     expect(answer.text).not.toContain('\n')
   })
 
-  test('an empty file has nothing to fill, which is no failure', async () => {
-    const { code, out } = await lacuna('complete -:1:1 --json', '')
-    expect(code).toBe(0)
-    expect(JSON.parse(out)).toMatchObject({ kind: 'nothing', text: '', reason: expect.stringMatching(/./) })
+  test('an empty file is no failure, whatever the model says to it', async () => {
+    const { code, out, err } = await lacuna('complete -:1:1 --json', '')
+    expect({ code, err }).toEqual({ code: 0, err: '' })
+    expect(JSON.parse(out)).toMatchObject({
+      kind: expect.stringMatching(/^(nothing|completion)$/),
+      text: expect.any(String),
+    })
   })
 
   test('fills several places of one file together, and prints them from its top', async () => {
@@ -87,7 +90,7 @@ describe('complete', () => {
     expect((await place('')).out).toBe(' sys\n')
     const { code, out } = await place('--verify')
     expect(code).toBe(0)
-    expect(out).toMatch(/^ (?!sys)\w+\n$/)
+    expect(out).toMatch(/^ (?!sys).+\n$/)
   })
 
   test('with a --base-share the base has a say', async () => {
