@@ -47,8 +47,8 @@ const features = {
   steps: ({ steps, probabilities }) => steps.length / Math.max(1, probabilities.length),
   units: ({ shown }) => Math.log1p(shown.length),
   closers: ({ shown }) => Number(/^[)\]}>,;:'"` ]*$/.test(shown)),
-  margin: ({ steps }) => steps.reduce((a, { rows }) => Math.min(a, rows[0]![0]! - rows[0]![1]!), 1),
-  entropy: ({ steps }) => mean(steps.map(({ rows }) => rows[0]![3]!)),
+  margin: ({ steps }) => steps.reduce((a, { rows: [row] }) => (row ? Math.min(a, row[0]! - row[1]!) : a), 1), // a canvas that writes from the left has none
+  entropy: ({ steps }) => mean(steps.map(({ rows: [row] }) => row?.[3] ?? 0)),
   inWord: ({ line }) => Number(/[\p{L}\p{N}_$]$/u.test(line)),
   afterSpace: ({ line }) => Number(/\S.*\s$/.test(line)),
   lineStart: ({ line }) => Number(line.trim() === ''),
