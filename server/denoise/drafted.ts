@@ -1,8 +1,8 @@
 /**
  * Length mode `drafted`: for models whose committed rows see only what is committed left of them, and say what comes next
  * (an infiller that writes from left to right), and whose open rows look ahead. What is committed is, token for token, what
- * the committed rows write; open rows guess ahead, and a guess that was right saves a pass. So a middle does not depend on
- * how many guesses there were.
+ * the committed rows write; open rows guess ahead, and a guess that was right saves a pass. So what is committed does not
+ * depend on how many guesses there were. An end alone is believed of an open row too, where it is very sure.
  *
  * A pass holds, behind what is committed, the guesses (`drafts`). Where a second opinion (`recall`) has some, they are its, and
  * there is nothing else. Otherwise open rows stand in two branches: behind the guesses, for when all were right, and beside
@@ -36,6 +36,8 @@ export interface Draft {
 }
 
 const surerThanOpen = 0.3
+/** Of 540 gaps in files of the fit packages, 100 ends were told by an open row at this or more, all of them rightly; at 0.85, 120 of 123. */
+const sureEnd = 0.9
 
 export class DraftedFilling implements Filling {
   readonly canvas: Canvas
@@ -76,7 +78,9 @@ export class DraftedFilling implements Filling {
         row === said && draft.behind > 0
           ? { first: said + 1 + draft.beside, count: draft.behind }
           : { first: said + 1 + row, count: draft.beside - row }
-      this.draft = this.recalled() ?? this.standing(this.guessAhead(prediction!, branch.first, branch.count))
+      const recalled = this.recalled()
+      if (!recalled && branch.count > 0 && this.surelyEnds(prediction!, branch.first)) return 'ended'
+      this.draft = recalled ?? this.standing(this.guessAhead(prediction!, branch.first, branch.count))
       return 'open'
     }
     throw new Error('a pass commits something or ends')
@@ -115,6 +119,12 @@ export class DraftedFilling implements Filling {
       ids.push(guess.id)
     }
     return ids
+  }
+
+  /** Whether an open row, which stands for the slot after the committed run, says that the middle ends there. */
+  private surelyEnds(prediction: Prediction, row: number): boolean {
+    const guess = mixedGuess(prediction, row, this.rules, this.canvas.leadingRun(), undefined)
+    return guess?.id === 'end' && guess.probability >= sureEnd
   }
 
   private standing(ids: TokenIds): Draft {

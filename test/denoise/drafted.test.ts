@@ -294,3 +294,23 @@ describe('a second opinion', () => {
     expect(clamped.middles[0]).not.toContain(end)
   })
 })
+
+describe('an end', () => {
+  /** Writes `a`, then ends; open rows behind it say the end with `probability`. */
+  const ending =
+    (probability: number): Script =>
+    ({ position, canvas }) => {
+      if ([...canvas.values()].includes(byteIds.mask)) return [{ id: byteIds.end, probability }]
+      return [{ id: position === 2 ? 97 : byteIds.end, probability: 0.95 }] // behind the start and one token
+    }
+
+  test.each([
+    [0.91, 1],
+    [0.89, 2],
+  ])('that an open row gives %d takes %d passes', async (probability, passes) => {
+    const { middles, result, engine } = await run({ script: ending(probability), texts: [[120], [121]] })
+    expect(middles).toEqual([[97]])
+    expect(result.middles[0]!.finish).toBe('ended')
+    expect(engine.steps).toHaveLength(passes)
+  })
+})
