@@ -159,6 +159,17 @@ describe('a server that is not what was wanted', () => {
     await expect(connect(server)).rejects.toThrow(/no input "kind"; does it serve the step contract/)
   })
 
+  test('is asked itself, and nobody else, when its address ends in slashes or its path begins with two', async () => {
+    const server = await serve()
+    const passesAt = (path: string) =>
+      openRemotePasses({ url: new URL(path, server.url), model: 'bytes', deadlineMs: 5_000 }, never)
+    const passes = await passesAt(`${server.url.origin}//`)
+    await passes.close()
+    await expect(passesAt(`${server.url.origin}//elsewhere.invalid`)).rejects.toThrow(
+      /127\.0\.0\.1:\d+\/\/elsewhere.*404/,
+    )
+  })
+
   test('wants a token', async () => {
     const server = await serve({ token: 's3cret' })
     await expect(connect(server)).rejects.toThrow(UserError)

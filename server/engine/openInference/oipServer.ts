@@ -111,7 +111,9 @@ export class OipServer {
 
   private async send(place: string, exchange: Exchange, signal: AbortSignal): Promise<Answered> {
     const { url, token } = this.options
-    const address = new URL(`${url.pathname.replace(/\/$/, '')}${place}`, url)
+    const address = new URL(url.origin)
+    // Not as a reference to be resolved: a path that begins with two slashes would name another host.
+    address.pathname = `${url.pathname.replace(/\/+$/, '')}${place}`
     const headers = { ...exchange.headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
     for (let attempt = 1; ; attempt++) {
       try {
