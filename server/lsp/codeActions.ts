@@ -72,10 +72,10 @@ export function codeActions(
   const { textDocument, range, context } = params ?? {}
   const snapshot = typeof textDocument?.uri === 'string' ? documents.snapshot(textDocument.uri) : undefined
   if (!snapshot || !isRange(range)) return []
-  const selection = selected(snapshot.text, ordered(documents.spanAt(snapshot.uri, range)), client)
+  const selection = selected(snapshot.text, documents.spanAt(snapshot.uri, range), client)
   const given = (Array.isArray(context?.diagnostics) ? context.diagnostics : []).filter(isDiagnostic)
   const diagnostics = given.map((diagnostic) => {
-    return { diagnostic, span: ordered(documents.spanAt(snapshot.uri, diagnostic.range)), message: wordsOf(diagnostic) }
+    return { diagnostic, span: documents.spanAt(snapshot.uri, diagnostic.range), message: wordsOf(diagnostic) }
   })
   const isAutomatic = context?.triggerKind === CodeActionTriggerKind.Automatic
   const isSelected = isSelection(snapshot.text, selection)
@@ -136,10 +136,6 @@ function isSelection(text: string, { start, end }: Span): boolean {
 function selected(text: string, { start, end }: Span, { selectsCursor }: ActionClient): Span {
   const isCursor = selectsCursor && [...text.slice(start, end)].length < 2
   return isCursor ? { start, end: start } : { start, end }
-}
-
-function ordered({ start, end }: Span): Span {
-  return start <= end ? { start, end } : { start: end, end: start }
 }
 
 /** LSP 3.18 lets it be markdown. */
