@@ -77,7 +77,8 @@ export class Commands {
   }
 
   /** @throws {ResponseError} for a command or arguments that make no sense. */
-  execute({ command, arguments: args = [] }: ExecuteCommandParams): unknown {
+  execute({ command, arguments: given }: ExecuteCommandParams): unknown {
+    const args = Array.isArray(given) ? given : [] // some clients say null
     const immediate = Object.hasOwn(this.client.immediate, command) ? this.client.immediate[command] : undefined
     if (immediate) return immediate(...args) ?? null
     const known = this.works.get(command)
@@ -110,8 +111,7 @@ export class Commands {
       this.client.show(MessageType.Info, 'Lacuna: the document has changed since this was offered; ask again.')
       return undefined
     }
-    const { start, end } = this.documents.spanAt(snapshot.uri, argument.range)
-    return { snapshot, span: { start: Math.min(start, end), end: Math.max(start, end) }, argument }
+    return { snapshot, span: this.documents.spanAt(snapshot.uri, argument.range), argument }
   }
 
   private async run(title: string, work: Work, target: Target): Promise<void> {
