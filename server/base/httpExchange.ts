@@ -4,8 +4,8 @@
  */
 import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
-import { abortReason, messageOf, UserError } from './errors.ts'
-import { certificateAdvice, isCertificateCode, shownAddress } from './remote.ts'
+import { abortReason, messageOf } from './errors.ts'
+import { isCertificateCode, shownAddress, untrusted } from './remote.ts'
 
 export interface Exchange {
   readonly method: 'GET' | 'POST'
@@ -81,7 +81,7 @@ export class Connections {
       if (signal.aborted) return abortReason(signal)
       if (state.late) return new NoAnswer(`no answer within ${deadlineMs / 1000} s`, false)
       const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-      if (isCertificateCode(code)) return new UserError(`${shownAddress(url)}: ${certificateAdvice} (${code})`)
+      if (isCertificateCode(code)) return untrusted(shownAddress(url), code)
       const untouched = !state.connected
       return new NoAnswer(error instanceof AggregateError ? code : messageOf(error), untouched, error)
     }

@@ -50,5 +50,9 @@ export function isCertificateCode(code: string): boolean {
   return certificateCodes.has(code) || code.startsWith('ERR_TLS_CERT')
 }
 
-export const certificateAdvice =
-  "its certificate is not trusted; where a company's own authority signs it, set NODE_EXTRA_CA_CERTS to that authority's file"
+/** @param where the address as it is shown. */
+export function untrusted(where: string, code: string): UserError {
+  return new UserError(
+    `${where}: its certificate is not trusted (${code}); where a company's own authority signs it, set NODE_EXTRA_CA_CERTS to that authority's file`,
+  )
+}

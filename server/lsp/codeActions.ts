@@ -19,6 +19,7 @@ import { listActions, type Offer } from '../session/codeActions.ts'
 import type { Snapshot } from '../session/session.ts'
 import type { ClientProfile } from './clientProfiles.ts'
 import type { Documents } from './documents.ts'
+import { isRange } from './positions.ts'
 
 /** Exactly what is offered; VS Code leaves out a server that names no kind. */
 export const codeActionCapabilities: ServerCapabilities = {
@@ -146,14 +147,4 @@ function wordsOf({ message }: Diagnostic): string {
 function isDiagnostic(diagnostic: unknown): diagnostic is Diagnostic {
   const { range, message } = (diagnostic ?? {}) as { range?: unknown; message?: unknown }
   return isRange(range) && (typeof message === 'string' || typeof (message as MarkupContent | null)?.value === 'string')
-}
-
-export function isRange(range: unknown): range is Range {
-  const { start, end } = (range ?? {}) as { start?: unknown; end?: unknown }
-  return isPosition(start) && isPosition(end)
-}
-
-function isPosition(position: unknown): boolean {
-  const { line, character } = (position ?? {}) as { line?: unknown; character?: unknown }
-  return Number.isInteger(line) && Number.isInteger(character)
 }

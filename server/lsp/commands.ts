@@ -13,15 +13,16 @@ import {
   type WorkDoneProgressServerReporter,
 } from 'vscode-languageserver'
 import type { Clock } from '../base/clock.ts'
-import { Aborted, EngineGoneError, messageOf } from '../base/errors.ts'
+import { Aborted, EngineGoneError, messageOf, rejected, stackOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { rebase } from '../base/rebase.ts'
 import type { Span, TextEdit } from '../base/spans.ts'
 import { type ActionName, actionNames, carryOut, NotHere, titleOf } from '../session/codeActions.ts'
 import type { Session, Snapshot } from '../session/session.ts'
-import { type CommandArgument, isRange } from './codeActions.ts'
+import type { CommandArgument } from './codeActions.ts'
 import type { Documents } from './documents.ts'
 import type { LazySession } from './lazySession.ts'
+import { isRange } from './positions.ts'
 import { UnlikelyMarks } from './unlikelyMarks.ts'
 import { type EditClient, workspaceEdit } from './workspaceEdit.ts'
 
@@ -122,9 +123,9 @@ export class Commands {
     const progress = new Progress(this.connection, title, () => controller.abort(new Aborted('cancelled')))
     let session: Session | undefined
     try {
-      session = await Promise.race([this.session.open(), rejection(controller.signal)])
+      session = await Promise.race([this.session.open(), rejected(controller.signal)])
       const working = work(session, target, controller.signal, (message) => progress.report(message))
-      await Promise.race([working, rejection(controller.signal)])
+      await Promise.race([working, rejected(controller.signal)])
     } catch (error) {
       if (controller.signal.aborted || error instanceof Aborted) return
       this.tell(title, error)
@@ -139,7 +140,7 @@ export class Commands {
 
   private tell(title: string, error: unknown): void {
     if (error instanceof NotHere) return this.client.show(MessageType.Info, `Lacuna: ${error.message}`)
-    this.client.log('error', `${title} failed: ${error instanceof Error ? (error.stack ?? error.message) : error}`)
+    this.client.log('error', `${title} failed: ${stackOf(error)}`)
     this.client.show(MessageType.Error, `Lacuna: ${title} failed: ${messageOf(error)}`)
   }
 
@@ -238,11 +239,4 @@ function readArgument(argument: unknown): CommandArgument {
     ...(typeof message === 'string' ? { message } : {}),
     ...(typeof wish === 'string' ? { wish } : {}),
   }
-}
-
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
 }

@@ -14,7 +14,7 @@ import {
   TextDocumentSyncKind,
 } from 'vscode-languageserver'
 import { type Clock, systemClock } from '../base/clock.ts'
-import { Aborted, messageOf, UserError } from '../base/errors.ts'
+import { Aborted, messageOf, stackOf, UserError } from '../base/errors.ts'
 import { isAtLeast, type Log, type LogLevel, stderrLog } from '../base/log.ts'
 import { LogFile } from '../base/logFile.ts'
 import { redacted } from '../config/redacted.ts'
@@ -31,7 +31,7 @@ import { CursorWatch, cursorCapabilities } from './cursorWatch.ts'
 import { Documents } from './documents.ts'
 import { LazySession } from './lazySession.ts'
 import { StatusReport } from './status.ts'
-import { stackOf, TellUser } from './tellUser.ts'
+import { TellUser } from './tellUser.ts'
 import { traceReply } from './traceReplies.ts'
 import { Triggers } from './triggers.ts'
 import { DidPartiallyAcceptCompletion, DidShowCompletion, didAcceptCommand, Usage } from './usage.ts'
@@ -321,7 +321,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     closing ??= Promise.all([requests.close(), commands.close()])
       .then(() => session.close())
       .then(() => logFile?.flush())
-      .catch((error: unknown) => log('error', `closing failed: ${stackOf(error as Error)}`))
+      .catch((error: unknown) => log('error', `closing failed: ${stackOf(error)}`))
     return closing
   }
 }
