@@ -13,7 +13,7 @@ import {
   type WorkDoneProgressServerReporter,
 } from 'vscode-languageserver'
 import type { Clock } from '../base/clock.ts'
-import { Aborted, EngineGoneError, messageOf, rejected, stackOf } from '../base/errors.ts'
+import { Aborted, EngineGoneError, messageOf, rejected, stackOf, UserError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { rebase } from '../base/rebase.ts'
 import type { Span, TextEdit } from '../base/spans.ts'
@@ -31,7 +31,10 @@ export interface CommandClient {
   readonly show: (type: MessageType, message: string) => void
   readonly log: Log
   readonly clock: Clock
-  /** Commands that are done when they are answered; what they return is the answer. */
+  /**
+   * Commands that are done when they are answered; what they return is the answer, and a `UserError` says what is wrong
+   * with the arguments.
+   */
   readonly immediate: Readonly<Record<string, (...args: readonly unknown[]) => unknown>>
 }
 
@@ -81,7 +84,7 @@ export class Commands {
   execute({ command, arguments: given }: ExecuteCommandParams): unknown {
     const args = Array.isArray(given) ? given : [] // some clients say null
     const immediate = Object.hasOwn(this.client.immediate, command) ? this.client.immediate[command] : undefined
-    if (immediate) return immediate(...args) ?? null
+    if (immediate) return understood(() => immediate(...args)) ?? null
     const known = this.works.get(command)
     if (!known) throw new ResponseError(ErrorCodes.InvalidParams, `no such command: ${command}`)
     const target = this.target(readArgument(args[0]))
@@ -224,6 +227,15 @@ class Progress {
   end(): void {
     this.ended = true
     this.begun?.done()
+  }
+}
+
+function understood<Result>(work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof UserError) throw new ResponseError(ErrorCodes.InvalidParams, error.message)
+    throw error
   }
 }
 
