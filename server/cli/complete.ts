@@ -47,9 +47,9 @@ export const complete: Command = {
     'base-share': {
       type: 'string',
       value: 'PERCENT',
-      help: 'let the model without its adapter have a say in the next token (default 0)',
+      help: 'let the model as it reads text, without what follows, have a say in the next token (default 0)',
     },
-    verify: { type: 'boolean', help: 'fill in what the model without its adapter would write from left to right' },
+    verify: { type: 'boolean', help: 'fill in what the model would write from left to right, as it reads text' },
   },
   async run(args, terminal) {
     const places = readPlaces(args.positionals)
