@@ -14,7 +14,7 @@ import {
   type Range,
   type ServerCapabilities,
 } from 'vscode-languageserver'
-import type { Span } from '../base/spans.ts'
+import { isOneCharacter, type Span } from '../base/spans.ts'
 import { listActions, type Offer } from '../session/codeActions.ts'
 import type { Snapshot } from '../session/session.ts'
 import type { ClientProfile } from './clientProfiles.ts'
@@ -129,13 +129,13 @@ function isWanted(kind: string, only: readonly string[] | null | undefined): boo
  */
 function isSelection(text: string, { start, end }: Span): boolean {
   const inside = text.slice(start, end)
-  if ([...inside].length < 2) return false
+  if (isOneCharacter(inside)) return false
   const isWholeLine = (start === 0 || text[start - 1] === '\n') && /^[^\n]*(?:\n|$)$/.test(inside)
   return !(isWholeLine && (inside.endsWith('\n') || end === text.length || /[\r\n]/.test(text[end]!)))
 }
 
 function selected(text: string, { start, end }: Span, { selectsCursor }: ActionClient): Span {
-  const isCursor = selectsCursor && [...text.slice(start, end)].length < 2
+  const isCursor = selectsCursor && isOneCharacter(text.slice(start, end))
   return isCursor ? { start, end: start } : { start, end }
 }
 
