@@ -178,25 +178,27 @@ async function readDocument(file: string, terminal: Terminal): Promise<string> {
 /** LSP's name of the language, by the file's ending; only brackets, comments and quotes depend on it. */
 function languageOf(file: string): string {
   const ending = file.slice(file.lastIndexOf('.') + 1)
-  return languageIds[ending] ?? 'plaintext'
+  return languageIds.get(ending) ?? 'plaintext'
 }
 
-const languageIds: Readonly<Record<string, string>> = {
-  py: 'python',
-  js: 'javascript',
-  mjs: 'javascript',
-  cjs: 'javascript',
-  jsx: 'javascriptreact',
-  ts: 'typescript',
-  mts: 'typescript',
-  tsx: 'typescriptreact',
-  rs: 'rust',
-  go: 'go',
-  c: 'c',
-  h: 'c',
-  cpp: 'cpp',
-  java: 'java',
-  lua: 'lua',
-  sh: 'shellscript',
-  rb: 'ruby',
-}
+const languageIds: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    py: 'python',
+    js: 'javascript',
+    mjs: 'javascript',
+    cjs: 'javascript',
+    jsx: 'javascriptreact',
+    ts: 'typescript',
+    mts: 'typescript',
+    tsx: 'typescriptreact',
+    rs: 'rust',
+    go: 'go',
+    c: 'c',
+    h: 'c',
+    cpp: 'cpp',
+    java: 'java',
+    lua: 'lua',
+    sh: 'shellscript',
+    rb: 'ruby',
+  }),
+)
