@@ -2,6 +2,7 @@
  * The `open-inference` engine: an `Engine` over passes that are computed elsewhere. What was encoded is known here by its
  * ids alone; rows that were dropped there are computed again when they are needed. Knows nothing of HTTP.
  */
+import { eitherSignal } from '../../base/eitherSignal.ts'
 import { EngineError, EngineGoneError, throwIfAborted } from '../../base/errors.ts'
 import {
   allAskedRows,
@@ -179,10 +180,11 @@ export class OpenInferenceEngine implements Engine {
           .map(({ segment: { handle }, first, count }) => ({ handle, first, count })),
       }
     })
-    const either = AbortSignal.any([signal, this.closing.signal])
     for (let round = 0; round < mostRounds; round++) {
       const release = this.chains.takeUnused()
-      const answer = await this.passes.run({ jobs, release }, either).catch((error: unknown) => {
+      const either = eitherSignal(signal, this.closing.signal)
+      const running = this.passes.run({ jobs, release }, either.signal).finally(either.end)
+      const answer = await running.catch((error: unknown) => {
         this.chains.giveBack(release)
         if (this.closing.signal.aborted) throw new EngineGoneError('the engine is closed')
         throw error
