@@ -13,6 +13,7 @@ import {
   type WorkDoneProgressServerReporter,
 } from 'vscode-languageserver'
 import type { Clock } from '../base/clock.ts'
+import { eitherSignal } from '../base/eitherSignal.ts'
 import { Aborted, EngineGoneError, messageOf, rejected, stackOf, UserError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { rebase } from '../base/rebase.ts'
@@ -119,24 +120,22 @@ export class Commands {
   }
 
   private async run(title: string, work: Work, target: Target): Promise<void> {
-    const controller = new AbortController()
-    const close = () => controller.abort(this.closing.signal.reason)
-    this.closing.signal.addEventListener('abort', close, { once: true })
-    if (this.closing.signal.aborted) close()
-    const progress = new Progress(this.connection, title, () => controller.abort(new Aborted('cancelled')))
+    const user = new AbortController()
+    const { signal, end } = eitherSignal(user.signal, this.closing.signal)
+    const progress = new Progress(this.connection, title, () => user.abort(new Aborted('cancelled')))
     let session: Session | undefined
     try {
-      session = await Promise.race([this.session.open(), rejected(controller.signal)])
-      const working = work(session, target, controller.signal, (message) => progress.report(message))
-      await Promise.race([working, rejected(controller.signal)])
+      session = await Promise.race([this.session.open(), rejected(signal)])
+      const working = work(session, target, signal, (message) => progress.report(message))
+      await Promise.race([working, rejected(signal)])
     } catch (error) {
-      if (controller.signal.aborted || error instanceof Aborted) return
+      if (signal.aborted || error instanceof Aborted) return
       this.tell(title, error)
       if (session && error instanceof EngineGoneError) {
         await this.session.lost(session, error).catch((failure: unknown) => this.tell('closing the engine', failure))
       }
     } finally {
-      this.closing.signal.removeEventListener('abort', close)
+      end()
       progress.end()
     }
   }

@@ -25,6 +25,7 @@ import {
   type SelectedCompletionInfo,
   type TextDocumentPositionParams,
 } from 'vscode-languageserver'
+import { eitherSignal } from '../base/eitherSignal.ts'
 import { Aborted, EngineGoneError, messageOf, rejected } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { TextEdit } from '../base/spans.ts'
@@ -264,14 +265,12 @@ function signalOf(token: CancellationToken, closing: AbortSignal): { signal: Abo
   const cancel = () => controller.abort(new Aborted('cancelled'))
   const listening = token.onCancellationRequested(cancel)
   if (token.isCancellationRequested) cancel()
-  const close = () => controller.abort(closing.reason)
-  if (closing.aborted) close()
-  else closing.addEventListener('abort', close, { once: true })
+  const { signal, end } = eitherSignal(controller.signal, closing)
   return {
-    signal: controller.signal,
+    signal,
     dispose() {
       listening.dispose()
-      closing.removeEventListener('abort', close)
+      end()
     },
   }
 }
