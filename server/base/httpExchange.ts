@@ -4,14 +4,17 @@
  */
 import { Agent as HttpAgent, type IncomingMessage, request as requestHttp } from 'node:http'
 import { Agent as HttpsAgent, request as requestHttps } from 'node:https'
-import { abortReason, messageOf, UserError } from './errors.ts'
-import { certificateAdvice, isCertificateCode, shownAddress } from './remote.ts'
+import { abortReason, messageOf } from './errors.ts'
+import { isCertificateCode, shownAddress, untrusted } from './remote.ts'
 
 export interface Exchange {
   readonly method: 'GET' | 'POST'
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Uint8Array
   readonly deadlineMs: number // from the call to the last byte of the answer
+}
+
+export interface MostBytes {
   readonly mostBytes: number // of the answer
 }
 
@@ -49,12 +52,14 @@ export class Connections {
    * @throws {Aborted} when the signal fires; the connection is closed.
    * @throws {UserError} for certificates nobody vouches for.
    */
-  async exchange(url: URL, exchange: Exchange, signal: AbortSignal): Promise<Answered> {
-    return collected(await this.open(url, exchange, signal), exchange.mostBytes)
+  async exchange(url: URL, exchange: Exchange & MostBytes, signal: AbortSignal): Promise<Answered> {
+    const opened = await this.open(url, exchange, signal)
+    const { status, headers } = opened
+    return { status, headers, bytes: await opened.whole(exchange.mostBytes) }
   }
 
   /**
-   * The answer as it begins; its `bytes` must be read to the end, or `discard`ed.
+   * The answer as it begins; its `bytes` must be read; who stops before their end closes the connection.
    *
    * @throws as `exchange`, and so does reading.
    */
@@ -81,7 +86,7 @@ export class Connections {
       if (signal.aborted) return abortReason(signal)
       if (state.late) return new NoAnswer(`no answer within ${deadlineMs / 1000} s`, false)
       const code = error instanceof Error && 'code' in error ? String(error.code) : ''
-      if (isCertificateCode(code)) return new UserError(`${shownAddress(url)}: ${certificateAdvice} (${code})`)
+      if (isCertificateCode(code)) return untrusted(shownAddress(url), code)
       const untouched = !state.connected
       return new NoAnswer(error instanceof AggregateError ? code : messageOf(error), untouched, error)
     }
@@ -127,11 +132,17 @@ export class Opened {
     this.end = end
   }
 
-  /** Once, and to its end: a body that is cut short is a failure. */
-  async *bytes(): AsyncGenerator<Buffer> {
+  /** Once, and to its end: a body that is cut short, or longer than `mostBytes`, is a failure. */
+  async *bytes(mostBytes: number): AsyncGenerator<Buffer> {
+    let size = 0
     try {
-      for await (const piece of this.response) yield piece as Buffer
+      for await (const piece of this.response as AsyncIterable<Buffer>) {
+        size += piece.length
+        if (size > mostBytes) throw new NoAnswer(`an answer of more than ${mostBytes / 1024} KiB; refused`, false)
+        yield piece
+      }
     } catch (error) {
+      if (error instanceof NoAnswer) throw error
       const failure = this.ours(error)
       throw failure instanceof NoAnswer ? new NoAnswer(`the answer was cut off: ${failure.message}`, false) : failure
     } finally {
@@ -140,20 +151,10 @@ export class Opened {
     }
   }
 
-  discard(): void {
-    this.end()
-    this.response.destroy()
+  /** All of `bytes`. */
+  async whole(mostBytes: number): Promise<Buffer> {
+    const pieces: Buffer[] = []
+    for await (const piece of this.bytes(mostBytes)) pieces.push(piece)
+    return Buffer.concat(pieces)
   }
-}
-
-async function collected(opened: Opened, mostBytes: number): Promise<Answered> {
-  const { status, headers } = opened
-  const pieces: Buffer[] = []
-  let size = 0
-  for await (const piece of opened.bytes()) {
-    size += piece.length
-    if (size > mostBytes) throw new NoAnswer(`an answer of more than ${mostBytes} bytes; refused`, false)
-    pieces.push(piece)
-  }
-  return { status, headers, bytes: Buffer.concat(pieces) }
 }

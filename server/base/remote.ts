@@ -7,12 +7,20 @@ import { UserError } from './errors.ts'
  * @throws {UserError} for anything but https, or http on this very machine; for an address with a password in it.
  */
 export function remoteAddress(text: string, what: string): URL {
-  if (!URL.canParse(text)) throw new UserError(`${what}: wanted an address such as https://HOST:PORT, found "${text}"`)
+  const wanted = `${what}: wanted an address such as https://HOST:PORT, found`
+  if (!URL.canParse(text)) throw new UserError(`${wanted} "${withoutSecrets(text)}"`)
   const url = new URL(text)
+  // NAME:PASSWORD@HOST is one of the scheme NAME.
+  if (!/^https?:$/.test(url.protocol)) throw new UserError(`${wanted} one that begins with "${url.protocol}"`)
   if (url.username !== '' || url.password !== '')
     throw new UserError(`${what}: an address must not hold a password; give a token by its variable or file`)
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))) return url
   throw new UserError(`${what}: ${shownAddress(url)}: wanted https (http: only on this very machine)`)
+}
+
+/** Of what may be no address at all. */
+function withoutSecrets(text: string): string {
+  return text.replace(/[^/]*@/, '(not shown)@').replace(/[?#].*$/s, '?(not shown)')
 }
 
 export function isLoopback(url: URL): boolean {
@@ -42,5 +50,9 @@ export function isCertificateCode(code: string): boolean {
   return certificateCodes.has(code) || code.startsWith('ERR_TLS_CERT')
 }
 
-export const certificateAdvice =
-  "its certificate is not trusted; where a company's own authority signs it, set NODE_EXTRA_CA_CERTS to that authority's file"
+/** @param where the address as it is shown. */
+export function untrusted(where: string, code: string): UserError {
+  return new UserError(
+    `${where}: its certificate is not trusted (${code}); where a company's own authority signs it, set NODE_EXTRA_CA_CERTS to that authority's file`,
+  )
+}

@@ -34,6 +34,16 @@ export function lineEnd(text: string, offset: number): number {
   return text.length
 }
 
+/** The first `units` UTF-16 units of a text; one less where a character would be cut in half, which is no JSON to many. */
+export function beginningOf(text: string, units: number): string {
+  return text.slice(0, splitsSurrogates(text, units) ? units - 1 : units)
+}
+
+/** Whether a text is one character or none, as a cursor counts that covers what it stands on: CRLF is one. */
+export function isOneCharacter(text: string): boolean {
+  return text.length < 2 || text === '\r\n' || (text.length === 2 && splitsSurrogates(text, 1))
+}
+
 /** True between the two halves of a surrogate pair, where no text may be cut. */
 export function splitsSurrogates(text: string, offset: number): boolean {
   const before = text.charCodeAt(offset - 1)

@@ -47,9 +47,9 @@ export const complete: Command = {
     'base-share': {
       type: 'string',
       value: 'PERCENT',
-      help: 'let the model without its adapter have a say in the next token (default 0)',
+      help: 'let the model as it reads text, without what follows, have a say in the next token (default 0)',
     },
-    verify: { type: 'boolean', help: 'fill in what the model without its adapter would write from left to right' },
+    verify: { type: 'boolean', help: 'fill in what the model would write from left to right, as it reads text' },
   },
   async run(args, terminal) {
     const places = readPlaces(args.positionals)
@@ -178,25 +178,27 @@ async function readDocument(file: string, terminal: Terminal): Promise<string> {
 /** LSP's name of the language, by the file's ending; only brackets, comments and quotes depend on it. */
 function languageOf(file: string): string {
   const ending = file.slice(file.lastIndexOf('.') + 1)
-  return languageIds[ending] ?? 'plaintext'
+  return languageIds.get(ending) ?? 'plaintext'
 }
 
-const languageIds: Readonly<Record<string, string>> = {
-  py: 'python',
-  js: 'javascript',
-  mjs: 'javascript',
-  cjs: 'javascript',
-  jsx: 'javascriptreact',
-  ts: 'typescript',
-  mts: 'typescript',
-  tsx: 'typescriptreact',
-  rs: 'rust',
-  go: 'go',
-  c: 'c',
-  h: 'c',
-  cpp: 'cpp',
-  java: 'java',
-  lua: 'lua',
-  sh: 'shellscript',
-  rb: 'ruby',
-}
+const languageIds: ReadonlyMap<string, string> = new Map(
+  Object.entries({
+    py: 'python',
+    js: 'javascript',
+    mjs: 'javascript',
+    cjs: 'javascript',
+    jsx: 'javascriptreact',
+    ts: 'typescript',
+    mts: 'typescript',
+    tsx: 'typescriptreact',
+    rs: 'rust',
+    go: 'go',
+    c: 'c',
+    h: 'c',
+    cpp: 'cpp',
+    java: 'java',
+    lua: 'lua',
+    sh: 'shellscript',
+    rb: 'ruby',
+  }),
+)

@@ -1,5 +1,4 @@
 /** `lacuna model …`: what is installed, and what to do with it. */
-import { join } from 'node:path'
 import { messageOf, UserError } from '../base/errors.ts'
 import { shownBytes, sum } from '../model/downloadAll.ts'
 import { type Manifest, readManifest } from '../model/manifest.ts'
@@ -140,7 +139,7 @@ function factsOf(manifest: Manifest, dir: string): readonly (readonly [string, s
     ['licence', manifest.licence],
     ['origin', manifest.origin],
     ['size', `${sizeOf(manifest)} in ${manifest.files.length} files`],
-    ['graphs', manifest.graphs.map(({ file, quant }) => `${quant} (${join(file)})`).join(', ')],
+    ['graphs', manifest.graphs.map(({ file, quant }) => `${quant} (${file})`).join(', ')],
     ['family', manifest.family],
     ['network', `${layers} layers of ${width}, ${heads} heads of ${headDim} over ${kvHeads} key heads, MLP ${mlp}`],
     ...(manifest.adapter ? [['adapter', `rank ${manifest.adapter.rank}`] as const] : []),

@@ -83,7 +83,12 @@ function placeOf(address: string, name: string): { url: URL; model: string } {
   if (!named) return { url, model: name }
   const base = new URL(url)
   base.pathname = named[1]!
-  return { url: base, model: decodeURIComponent(named[2]!) }
+  try {
+    return { url: base, model: decodeURIComponent(named[2]!) }
+  } catch (error) {
+    if (error instanceof URIError) throw new UserError(`engine: the model's name in the address is broken: ${named[2]}`)
+    throw error
+  }
 }
 
 /** Ids must mean the same, and rows be asked the same way. */

@@ -45,9 +45,9 @@ export interface RoomOptions {
   /** Of bidirectional models alone: rows kept between the steps of a request (default: nothing). */
   readonly keep?: Keep
   readonly refreshEvery?: number // steps; of no meaning when nothing is kept
-  /** Of models that stand on a base, read causally: its share in the leftmost open slot, 0 … 1 (default: 0, CHANGELOG). */
+  /** Of models that read the text causally: the share of this reading in the leftmost open slot, 0 … 1 (default: 0, CHANGELOG). */
   readonly baseShare?: number
-  /** Of models that read the text causally: complete with what the base would write alone (default: no). */
+  /** Of models that read the text causally: complete with what this reading alone would write (default: no). */
   readonly verify?: boolean
 }
 

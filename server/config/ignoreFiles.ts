@@ -20,11 +20,17 @@ export interface IgnoreVerdict {
 /** By their names; `.git/info/exclude` and the user's own list have others. */
 export const ignoreFileNames = ['.gitignore', '.lacunaignore'] as const
 
+const maxKept = 1024 // files that are, or might be, in the folders of documents
 const maxDepth = 64 // folders above a document that are looked into
 
 export class IgnoreFiles {
   private readonly kept = new Map<string, KeptFile>() // by path
   private readonly rules = new KeptRules()
+
+  /** Files that were looked at, there or not; for tests. */
+  get keptCount(): number {
+    return this.kept.size
+  }
 
   /** @param folders workspace folders that hold the file. Never rejects for what the disk says. */
   async verdict(path: string, folders: readonly string[]): Promise<IgnoreVerdict> {
@@ -58,6 +64,7 @@ export class IgnoreFiles {
 
   private file(path: string): Promise<SmallFile> {
     const kept = this.kept.get(path) ?? new KeptFile(path)
+    if (this.kept.size >= maxKept) this.kept.clear() // they are read again
     this.kept.set(path, kept)
     return kept.read()
   }

@@ -3,6 +3,7 @@
  * with the nearest good name. Pure; where the text comes from is `sources.ts`.
  */
 import type { z } from 'zod'
+import { beginningOf } from '../base/spans.ts'
 import { nearest, suggestion } from './nearest.ts'
 import type { Restriction } from './restriction.ts'
 import {
@@ -135,5 +136,5 @@ function stays(value: unknown): string {
 
 function shown(value: unknown): string {
   const text = JSON.stringify(value)
-  return text.length > 40 ? `${text.slice(0, 39)}…` : text
+  return text.length > 40 ? `${beginningOf(text, 39)}…` : text
 }

@@ -18,5 +18,6 @@ export function withoutSecrets(text: string, home: string): string {
   if (/^https?:/i.test(text)) {
     return text.replace(/\/\/[^/?#]*@/, '//(not shown)@').replace(/[?#].*$/s, (rest) => `${rest[0]}(not shown)`)
   }
-  return home !== '' && (text === home || text.startsWith(`${home}/`)) ? `~${text.slice(home.length)}` : text
+  const rest = text.slice(home.length)
+  return home !== '' && text.startsWith(home) && /^(?:[/\\]|$)/.test(rest) ? `~${rest}` : text
 }

@@ -64,7 +64,7 @@ export class CausalSurroundings implements Surroundings {
     this.read[hole]!.took(ids, kept[0]!)
   }
 
-  /** Reads it causally, unadapted; what the base read along the way is not read again. */
+  /** Reads it as rows of text; what the base read along the way is not read again. */
   async fold(hole: number, middle: TokenIds, signal: AbortSignal): Promise<void> {
     const [text, pieces, read] = [this.texts[hole]!, this.pieces[hole]!, this.read[hole]!]
     if (read.pieces.length === 0 && pieces.length <= 1) {

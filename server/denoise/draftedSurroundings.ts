@@ -112,7 +112,7 @@ export class DraftedSurroundings implements Surroundings {
     }
   }
 
-  /** Reads it causally, unadapted, as the text it has become. */
+  /** Reads it as rows of the text that it has become. */
   async fold(hole: number, middle: TokenIds, signal: AbortSignal): Promise<void> {
     const text = this.texts[hole]!
     const before = this.pieces[hole]

@@ -1,8 +1,9 @@
 /**
- * Hybrid decoding: what may stand in the leftmost open slot is said by canvas and base together. The base knows more of
- * the language than the adapter was taught, the canvas what follows. Along the true text the mixture's best token is right
- * more often than either's (57.3 to 59.9 %), mostly where canvas and text have parted before: whole lines gain nothing
- * that shows (CHANGELOG).
+ * Hybrid decoding: what may stand in the leftmost open slot is said by canvas and base together. The base is the model as
+ * it reads text from the left: the weights without the adapter, or, in models that have none, those of the canvas. It saw
+ * more text than the canvas was taught with; the canvas sees what follows. With a model that has an adapter the mixture's
+ * best token was right more often along the true text than either's (57.3 to 59.9 %), mostly where canvas and text have
+ * parted before: whole lines gain nothing that shows (CHANGELOG).
  */
 import type { Prediction, TokenIds } from '../engine/engine.ts'
 

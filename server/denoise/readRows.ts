@@ -1,5 +1,5 @@
 /**
- * Rows of tokens that follow a text, read causally and unadapted in the passes of a canvas, and kept from pass to pass:
+ * Rows of tokens that follow a text, read causally in the passes of a canvas, and kept from pass to pass:
  * each token is read once, for as long as what stands before it stays.
  */
 import type { Encoding, EncodingId, TokenIds } from '../engine/engine.ts'

@@ -15,6 +15,7 @@ export interface RestingParts {
 }
 
 const restMs = 5_000
+const leastRestMs = 1_000 // whatever was told: a date may be of another clock
 const mendMs = 30_000 // where somebody has to do something first
 
 export class RestingInfiller implements Infiller {
@@ -52,7 +53,7 @@ export class RestingInfiller implements Infiller {
 
   private rest(failure: NoInfill | UserError): void {
     const { clock, onChange, meanwhile } = this.parts
-    const ms = failure instanceof NoInfill ? (failure.retryAfterMs ?? restMs) : mendMs
+    const ms = failure instanceof NoInfill ? Math.max(failure.retryAfterMs ?? restMs, leastRestMs) : mendMs
     this.until = clock.now() + ms
     const isNews = this.failure?.message !== failure.message
     this.failure = failure

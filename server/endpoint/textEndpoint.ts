@@ -77,7 +77,7 @@ export class TextEndpoint implements Infiller {
     }
     const body = requestBody(model, gap)
     onSend?.()
-    return this.connections.open(url, { method: 'POST', headers, body, deadlineMs, mostBytes: 0 }, signal)
+    return this.connections.open(url, { method: 'POST', headers, body, deadlineMs }, signal)
   }
 
   private async refusal(opened: Opened): Promise<Error> {
@@ -137,7 +137,7 @@ async function read(opened: Opened, gap: TextGap, onProgress: (text: string) => 
 }
 
 async function* streamed(opened: Opened): AsyncGenerator<Part> {
-  for await (const data of eventData(bounded(opened, mostAnswerBytes)))
+  for await (const data of eventData(opened.bytes(mostAnswerBytes)))
     yield data === '[DONE]' ? { text: '', end: 'whole' } : readPart(data)
 }
 
@@ -147,20 +147,10 @@ async function* only(opened: Opened): AsyncGenerator<Part> {
   yield { text, end: end === 'open' ? 'whole' : end }
 }
 
-async function* bounded(opened: Opened, mostBytes: number): AsyncGenerator<Buffer> {
-  let size = 0
-  for await (const piece of opened.bytes()) {
-    size += piece.length
-    if (size > mostBytes) throw new NoAnswer(`an answer of more than ${mostBytes / 1024} KiB; refused`, false)
-    yield piece
-  }
-}
-
 async function whole(opened: Opened, mostBytes: number): Promise<string> {
-  const pieces: Buffer[] = []
-  for await (const piece of bounded(opened, mostBytes)) pieces.push(piece)
+  const bytes = await opened.whole(mostBytes)
   try {
-    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(pieces))
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes)
   } catch {
     // The one failure of a fatal decoder.
     throw new MalformedAnswer('wanted UTF-8, found other bytes')

@@ -40,8 +40,8 @@ export interface RowSpan {
 /** Rows `[Q]` that see all of `context` and, by their kind, each other, and the positions whose token is asked. */
 export interface StepJob {
   /**
-   * `canvas` (the default): rows see each other, and run with the adapter. `text`: each sees the rows before it, and runs
-   * without: what `encode` computes, with predictions.
+   * `canvas` (the default): rows see each other. `text`: each sees the rows before it; what `encode` computes, with
+   * predictions. Where a model has an adapter, canvas rows run with it and text rows without; else with the same weights.
    */
   readonly kind?: 'canvas' | 'text'
   readonly ids: TokenIds

@@ -14,11 +14,12 @@ import {
   type Range,
   type ServerCapabilities,
 } from 'vscode-languageserver'
-import type { Span } from '../base/spans.ts'
+import { isOneCharacter, type Span } from '../base/spans.ts'
 import { listActions, type Offer } from '../session/codeActions.ts'
 import type { Snapshot } from '../session/session.ts'
 import type { ClientProfile } from './clientProfiles.ts'
 import type { Documents } from './documents.ts'
+import { isRange } from './positions.ts'
 
 /** Exactly what is offered; VS Code leaves out a server that names no kind. */
 export const codeActionCapabilities: ServerCapabilities = {
@@ -72,10 +73,10 @@ export function codeActions(
   const { textDocument, range, context } = params ?? {}
   const snapshot = typeof textDocument?.uri === 'string' ? documents.snapshot(textDocument.uri) : undefined
   if (!snapshot || !isRange(range)) return []
-  const selection = selected(snapshot.text, ordered(documents.spanAt(snapshot.uri, range)), client)
+  const selection = selected(snapshot.text, documents.spanAt(snapshot.uri, range), client)
   const given = (Array.isArray(context?.diagnostics) ? context.diagnostics : []).filter(isDiagnostic)
   const diagnostics = given.map((diagnostic) => {
-    return { diagnostic, span: ordered(documents.spanAt(snapshot.uri, diagnostic.range)), message: wordsOf(diagnostic) }
+    return { diagnostic, span: documents.spanAt(snapshot.uri, diagnostic.range), message: wordsOf(diagnostic) }
   })
   const isAutomatic = context?.triggerKind === CodeActionTriggerKind.Automatic
   const isSelected = isSelection(snapshot.text, selection)
@@ -128,18 +129,14 @@ function isWanted(kind: string, only: readonly string[] | null | undefined): boo
  */
 function isSelection(text: string, { start, end }: Span): boolean {
   const inside = text.slice(start, end)
-  if ([...inside].length < 2) return false
+  if (isOneCharacter(inside)) return false
   const isWholeLine = (start === 0 || text[start - 1] === '\n') && /^[^\n]*(?:\n|$)$/.test(inside)
   return !(isWholeLine && (inside.endsWith('\n') || end === text.length || /[\r\n]/.test(text[end]!)))
 }
 
 function selected(text: string, { start, end }: Span, { selectsCursor }: ActionClient): Span {
-  const isCursor = selectsCursor && [...text.slice(start, end)].length < 2
+  const isCursor = selectsCursor && isOneCharacter(text.slice(start, end))
   return isCursor ? { start, end: start } : { start, end }
-}
-
-function ordered({ start, end }: Span): Span {
-  return start <= end ? { start, end } : { start: end, end: start }
 }
 
 /** LSP 3.18 lets it be markdown. */
@@ -150,14 +147,4 @@ function wordsOf({ message }: Diagnostic): string {
 function isDiagnostic(diagnostic: unknown): diagnostic is Diagnostic {
   const { range, message } = (diagnostic ?? {}) as { range?: unknown; message?: unknown }
   return isRange(range) && (typeof message === 'string' || typeof (message as MarkupContent | null)?.value === 'string')
-}
-
-export function isRange(range: unknown): range is Range {
-  const { start, end } = (range ?? {}) as { start?: unknown; end?: unknown }
-  return isPosition(start) && isPosition(end)
-}
-
-function isPosition(position: unknown): boolean {
-  const { line, character } = (position ?? {}) as { line?: unknown; character?: unknown }
-  return Number.isInteger(line) && Number.isInteger(character)
 }

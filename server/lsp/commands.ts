@@ -13,15 +13,17 @@ import {
   type WorkDoneProgressServerReporter,
 } from 'vscode-languageserver'
 import type { Clock } from '../base/clock.ts'
-import { Aborted, EngineGoneError, messageOf } from '../base/errors.ts'
+import { eitherSignal } from '../base/eitherSignal.ts'
+import { Aborted, EngineGoneError, messageOf, rejected, stackOf, UserError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { rebase } from '../base/rebase.ts'
 import type { Span, TextEdit } from '../base/spans.ts'
 import { type ActionName, actionNames, carryOut, NotHere, titleOf } from '../session/codeActions.ts'
 import type { Session, Snapshot } from '../session/session.ts'
-import { type CommandArgument, isRange } from './codeActions.ts'
+import type { CommandArgument } from './codeActions.ts'
 import type { Documents } from './documents.ts'
 import type { LazySession } from './lazySession.ts'
+import { isRange } from './positions.ts'
 import { UnlikelyMarks } from './unlikelyMarks.ts'
 import { type EditClient, workspaceEdit } from './workspaceEdit.ts'
 
@@ -30,7 +32,10 @@ export interface CommandClient {
   readonly show: (type: MessageType, message: string) => void
   readonly log: Log
   readonly clock: Clock
-  /** Commands that are done when they are answered; what they return is the answer. */
+  /**
+   * Commands that are done when they are answered; what they return is the answer, and a `UserError` says what is wrong
+   * with the arguments.
+   */
   readonly immediate: Readonly<Record<string, (...args: readonly unknown[]) => unknown>>
 }
 
@@ -77,9 +82,10 @@ export class Commands {
   }
 
   /** @throws {ResponseError} for a command or arguments that make no sense. */
-  execute({ command, arguments: args = [] }: ExecuteCommandParams): unknown {
+  execute({ command, arguments: given }: ExecuteCommandParams): unknown {
+    const args = Array.isArray(given) ? given : [] // some clients say null
     const immediate = Object.hasOwn(this.client.immediate, command) ? this.client.immediate[command] : undefined
-    if (immediate) return immediate(...args) ?? null
+    if (immediate) return understood(() => immediate(...args)) ?? null
     const known = this.works.get(command)
     if (!known) throw new ResponseError(ErrorCodes.InvalidParams, `no such command: ${command}`)
     const target = this.target(readArgument(args[0]))
@@ -110,36 +116,33 @@ export class Commands {
       this.client.show(MessageType.Info, 'Lacuna: the document has changed since this was offered; ask again.')
       return undefined
     }
-    const { start, end } = this.documents.spanAt(snapshot.uri, argument.range)
-    return { snapshot, span: { start: Math.min(start, end), end: Math.max(start, end) }, argument }
+    return { snapshot, span: this.documents.spanAt(snapshot.uri, argument.range), argument }
   }
 
   private async run(title: string, work: Work, target: Target): Promise<void> {
-    const controller = new AbortController()
-    const close = () => controller.abort(this.closing.signal.reason)
-    this.closing.signal.addEventListener('abort', close, { once: true })
-    if (this.closing.signal.aborted) close()
-    const progress = new Progress(this.connection, title, () => controller.abort(new Aborted('cancelled')))
+    const user = new AbortController()
+    const { signal, end } = eitherSignal(user.signal, this.closing.signal)
+    const progress = new Progress(this.connection, title, () => user.abort(new Aborted('cancelled')))
     let session: Session | undefined
     try {
-      session = await Promise.race([this.session.open(), rejection(controller.signal)])
-      const working = work(session, target, controller.signal, (message) => progress.report(message))
-      await Promise.race([working, rejection(controller.signal)])
+      session = await Promise.race([this.session.open(), rejected(signal)])
+      const working = work(session, target, signal, (message) => progress.report(message))
+      await Promise.race([working, rejected(signal)])
     } catch (error) {
-      if (controller.signal.aborted || error instanceof Aborted) return
+      if (signal.aborted || error instanceof Aborted) return
       this.tell(title, error)
       if (session && error instanceof EngineGoneError) {
         await this.session.lost(session, error).catch((failure: unknown) => this.tell('closing the engine', failure))
       }
     } finally {
-      this.closing.signal.removeEventListener('abort', close)
+      end()
       progress.end()
     }
   }
 
   private tell(title: string, error: unknown): void {
     if (error instanceof NotHere) return this.client.show(MessageType.Info, `Lacuna: ${error.message}`)
-    this.client.log('error', `${title} failed: ${error instanceof Error ? (error.stack ?? error.message) : error}`)
+    this.client.log('error', `${title} failed: ${stackOf(error)}`)
     this.client.show(MessageType.Error, `Lacuna: ${title} failed: ${messageOf(error)}`)
   }
 
@@ -226,6 +229,15 @@ class Progress {
   }
 }
 
+function understood<Result>(work: () => Result): Result {
+  try {
+    return work()
+  } catch (error) {
+    if (error instanceof UserError) throw new ResponseError(ErrorCodes.InvalidParams, error.message)
+    throw error
+  }
+}
+
 function readArgument(argument: unknown): CommandArgument {
   const { uri, range, position, version, message, wish } = (argument ?? {}) as Record<string, unknown>
   const place = range ?? (position === undefined ? undefined : { start: position, end: position })
@@ -238,11 +250,4 @@ function readArgument(argument: unknown): CommandArgument {
     ...(typeof message === 'string' ? { message } : {}),
     ...(typeof wish === 'string' ? { wish } : {}),
   }
-}
-
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
 }

@@ -1,6 +1,6 @@
 /** An edit as an item of the editor's completion menu, in the form its editor inserts unharmed. */
 import { type CompletionItem, CompletionItemKind, InsertTextFormat, InsertTextMode } from 'vscode-languageserver'
-import { lineStart, type Span, type TextEdit } from '../base/spans.ts'
+import { beginningOf, lineStart, type Span, type TextEdit } from '../base/spans.ts'
 import type { ClientProfile } from './clientProfiles.ts'
 import type { Documents } from './documents.ts'
 import { oneLineEdit } from './oneLineEdit.ts'
@@ -90,7 +90,7 @@ function labelOf(text: string): string {
   const first = lines(text).find((line) => line.trim() !== '') ?? ''
   const line = first.trim()
   const cut = line.length > longestLabel
-  const start = cut ? line.slice(0, longestLabel).replace(/[\ud800-\udbff]$/, '') : line
+  const start = cut ? beginningOf(line, longestLabel) : line
   return cut || text.trim().length > line.length ? `${start} …` : start
 }
 

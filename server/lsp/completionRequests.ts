@@ -21,12 +21,12 @@ import {
   type InlineCompletionList,
   InlineCompletionTriggerKind,
   LSPErrorCodes,
-  type Range,
   ResponseError,
   type SelectedCompletionInfo,
   type TextDocumentPositionParams,
 } from 'vscode-languageserver'
-import { Aborted, EngineGoneError, messageOf } from '../base/errors.ts'
+import { eitherSignal } from '../base/eitherSignal.ts'
+import { Aborted, EngineGoneError, messageOf, rejected } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import type { TextEdit } from '../base/spans.ts'
 import type { Settings } from '../config/settings.ts'
@@ -36,6 +36,7 @@ import { completionItem } from './completionItem.ts'
 import type { Documents } from './documents.ts'
 import { inlineItem } from './inlineItem.ts'
 import type { LazySession } from './lazySession.ts'
+import { isPosition, isRange } from './positions.ts'
 import type { Asked } from './triggers.ts'
 
 /** What answering needs to know of the client, and how it tells of failures. */
@@ -192,7 +193,7 @@ export class CompletionRequests {
     }
     const { signal, dispose } = signalOf(token, this.closing.signal)
     try {
-      const answer = await Promise.race([this.answer(request, trigger, budgetMs, signal), rejection(signal)])
+      const answer = await Promise.race([this.answer(request, trigger, budgetMs, signal), rejected(signal)])
       if (answer.kind === 'nothing') this.client.log('debug', `${method}: nothing: ${answer.reason}`)
       if (answer.kind === 'completion' && this.client.settings().logText)
         this.client.log('debug', `${method}: ${JSON.stringify(editsOf(answer).map(({ text }) => text))}`)
@@ -264,35 +265,20 @@ function signalOf(token: CancellationToken, closing: AbortSignal): { signal: Abo
   const cancel = () => controller.abort(new Aborted('cancelled'))
   const listening = token.onCancellationRequested(cancel)
   if (token.isCancellationRequested) cancel()
-  const close = () => controller.abort(closing.reason)
-  if (closing.aborted) close()
-  else closing.addEventListener('abort', close, { once: true })
+  const { signal, end } = eitherSignal(controller.signal, closing)
   return {
-    signal: controller.signal,
+    signal,
     dispose() {
       listening.dispose()
-      closing.removeEventListener('abort', close)
+      end()
     },
   }
-}
-
-function rejection(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    if (signal.aborted) reject(signal.reason)
-    else signal.addEventListener('abort', () => reject(signal.reason), { once: true })
-  })
 }
 
 function invalid(message: string): ResponseError<void> {
   return new ResponseError(ErrorCodes.InvalidParams, message)
 }
 
-function isPosition(position: unknown): boolean {
-  const { line, character } = (position ?? {}) as { line?: unknown; character?: unknown }
-  return Number.isInteger(line) && Number.isInteger(character)
-}
-
 function isSelection({ range, text }: SelectedCompletionInfo): boolean {
-  const { start, end } = (range ?? {}) as Partial<Range>
-  return isPosition(start) && isPosition(end) && typeof text === 'string'
+  return isRange(range) && typeof text === 'string'
 }

@@ -12,6 +12,7 @@ import type {
 import type { Session, Snapshot } from '../session/session.ts'
 import type { CursorRequest } from './clientProfiles.ts'
 import type { Documents } from './documents.ts'
+import { isPosition } from './positions.ts'
 
 /** What is offered only so that the client asks. Code actions are offered to all. */
 export function cursorCapabilities(request: CursorRequest | undefined): ServerCapabilities {
@@ -55,8 +56,8 @@ export class CursorWatch {
 
   private tell(uri: string | undefined, position: Position | undefined, typing: boolean, furtherUnits = 0): void {
     const snapshot = uri === undefined ? undefined : this.documents.snapshot(uri)
-    if (!snapshot || !Number.isInteger(position?.line) || !Number.isInteger(position?.character)) return
-    const offset = this.documents.offsetAt(snapshot.uri, position!) + furtherUnits
+    if (!snapshot || !isPosition(position)) return
+    const offset = this.documents.offsetAt(snapshot.uri, position) + furtherUnits
     const prepare = (may: boolean) => {
       if (!may || this.documents.snapshot(snapshot.uri) !== snapshot) return
       this.session()?.prepare({ snapshot, offset: Math.min(offset, snapshot.text.length), typing })

@@ -62,8 +62,10 @@ export class Documents {
     return splitsSurrogates(snapshot.text, offset) ? offset - 1 : offset
   }
 
+  /** Some clients tell a selection from where it was begun, which may be its end. */
   spanAt(uri: string, range: Range): Span {
-    return { start: this.offsetAt(uri, range.start), end: this.offsetAt(uri, range.end) }
+    const [a, b] = [this.offsetAt(uri, range.start), this.offsetAt(uri, range.end)]
+    return { start: Math.min(a, b), end: Math.max(a, b) }
   }
 
   rangeAt(uri: string, span: Span): Range {

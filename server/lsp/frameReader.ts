@@ -81,12 +81,23 @@ export class FrameReader extends AbstractMessageReader {
     if (bytes.length < length) return undefined
     this.bodyBytes = undefined
     try {
-      const message: unknown = JSON.parse(bytes.toString('utf8', 0, length))
-      if (typeof message !== 'object' || message === null) throw new Error('it is no object')
-      callback(message as Message)
+      const message = objectIn(bytes.toString('utf8', 0, length))
+      if (!message) throw new Error('it is no JSON object')
+      callback(message)
     } catch (error) {
       this.fireError(new Error(`a message of ${length} bytes could not be read; dropped`, { cause: error }))
     }
     return bytes.subarray(length)
+  }
+}
+
+/** Undefined for text that is none. What `JSON.parse` says of that is not repeated: it quotes what it found. */
+function objectIn(json: string): Message | undefined {
+  try {
+    const value: unknown = JSON.parse(json)
+    return typeof value === 'object' && value !== null ? (value as Message) : undefined
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
   }
 }

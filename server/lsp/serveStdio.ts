@@ -5,7 +5,7 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { createConnection } from 'vscode-languageserver'
 import { createProtocolConnection, StreamMessageWriter } from 'vscode-languageserver-protocol/node'
-import { messageOf } from '../base/errors.ts'
+import { messageOf, stackOf } from '../base/errors.ts'
 import { stderrLog } from '../base/log.ts'
 import { FrameReader } from './frameReader.ts'
 import { type ServerOptions, startServer } from './startServer.ts'
@@ -76,8 +76,4 @@ export async function serveStdio(options: ServerOptions): Promise<number> {
   for (const signal of signals) process.off(signal, onSignal)
   process.off('unhandledRejection', onRejection)
   return 0
-}
-
-function stackOf(error: unknown): string {
-  return error instanceof Error ? (error.stack ?? error.message) : String(error)
 }

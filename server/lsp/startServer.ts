@@ -1,37 +1,37 @@
 /**
- * The protocol edge: which messages are understood, and what the server says of itself. Answering is in
- * `completionRequests.ts`; how the process lives and ends in `serveStdio.ts`.
+ * The protocol edge: which messages are understood, and who takes each of them. Answering is in `completionRequests.ts`;
+ * how the process lives and ends in `serveStdio.ts`.
  */
 import { homedir } from 'node:os'
 import {
   type ClientCapabilities,
   type Connection,
   DidChangeConfigurationNotification,
-  ErrorCodes,
   type InitializeParams,
   type InitializeResult,
-  ResponseError,
-  TextDocumentSyncKind,
+  type ResponseError,
 } from 'vscode-languageserver'
 import { type Clock, systemClock } from '../base/clock.ts'
-import { Aborted, messageOf, UserError } from '../base/errors.ts'
-import { isAtLeast, type Log, type LogLevel, stderrLog } from '../base/log.ts'
-import { LogFile } from '../base/logFile.ts'
+import { Aborted, messageOf, stackOf } from '../base/errors.ts'
+import { type Log, type LogLevel, stderrLog } from '../base/log.ts'
 import { redacted } from '../config/redacted.ts'
 import type { Settings } from '../config/settings.ts'
 import type { SettingsFile } from '../config/sources.ts'
 import { WorkspaceRules } from '../config/workspaceRules.ts'
 import type { Session } from '../session/session.ts'
+import { serverCapabilities } from './capabilities.ts'
 import { type ClientProfile, clientProfile } from './clientProfiles.ts'
-import { actionClient, codeActionCapabilities, codeActions } from './codeActions.ts'
+import { actionClient, codeActions } from './codeActions.ts'
 import { Commands } from './commands.ts'
 import { CompletionRequests } from './completionRequests.ts'
 import { Configuration } from './configuration.ts'
-import { CursorWatch, cursorCapabilities } from './cursorWatch.ts'
+import { CursorWatch } from './cursorWatch.ts'
 import { Documents } from './documents.ts'
 import { LazySession } from './lazySession.ts'
+import { Lifecycle } from './lifecycle.ts'
+import { ServerLog } from './serverLog.ts'
 import { StatusReport } from './status.ts'
-import { stackOf, TellUser } from './tellUser.ts'
+import { TellUser } from './tellUser.ts'
 import { traceReply } from './traceReplies.ts'
 import { Triggers } from './triggers.ts'
 import { DidPartiallyAcceptCompletion, DidShowCompletion, didAcceptCommand, Usage } from './usage.ts'
@@ -66,27 +66,18 @@ export interface Server {
   close(): Promise<void>
 }
 
-/**
- * Where the menu may open beside words: Neovim's automatic completion asks at nothing else. Places where an expression,
- * a member, an argument, a type or a block begins.
- */
-const triggerCharacters = ['.', '(', '[', '{', ',', ':', '=', ' ']
-
 export function startServer(connection: Connection, options: ServerOptions): Server {
   const { openSession, version, logAt = stderrLog, clock = systemClock } = options
   const documents = new Documents()
-  let state: 'new' | 'ready' | 'shutdown' = 'new'
+  const lifecycle = new Lifecycle()
+  const refusal = () => lifecycle.refusal()
   let capabilities: ClientCapabilities = {}
   let profile: ClientProfile = clientProfile(undefined, {})
-  let logFile: LogFile | undefined
   let ignoredBefore: string | undefined
   const usage = new Usage()
 
-  const log: Log = (level, message) => {
-    const { logLevel } = configuration.settings
-    logAt(logLevel)(level, message)
-    if (isAtLeast(level, logLevel)) logFile?.write(level, message)
-  }
+  const serverLog = new ServerLog({ settings: () => configuration.settings, logAt, file: options.logFile })
+  const log = serverLog.write
   const configuration = new Configuration({
     connection,
     userFile: options.userFile,
@@ -126,7 +117,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   })
   const cursor = new CursorWatch(
     documents,
-    () => (state === 'ready' && isWanted(configuration.settings) ? session.current : undefined),
+    () => (lifecycle.isReady && isWanted(configuration.settings) ? session.current : undefined),
     (snapshot) => triggers.readsAhead(snapshot),
   )
   const commands = new Commands(connection, documents, session, {
@@ -136,8 +127,8 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     clock,
     immediate: {
       'lacuna.printDebugInformation': debugInformation,
-      'lacuna.setMode': (argument) => understood(() => triggers.setMode(argument)),
-      'lacuna.snooze': (argument) => understood(() => triggers.snooze(argument)),
+      'lacuna.setMode': (argument) => triggers.setMode(argument),
+      'lacuna.snooze': (argument) => triggers.snooze(argument),
       [didAcceptCommand]: (id) => usage.accepted(id),
     },
   })
@@ -179,7 +170,6 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   connection.onNotification(DidShowCompletion, (params) => usage.shown(params))
   connection.onNotification(DidPartiallyAcceptCompletion, (params) => usage.partlyAccepted(params))
   connection.onShutdown(() => {
-    state = 'shutdown'
     // Not awaited: `exit` comes after the reply, and waits for it.
     void close()
   })
@@ -187,30 +177,20 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   return { log, close, known: async (uri) => void (await rules.of(uri)) }
 
   function initialize(params: InitializeParams): InitializeResult | ResponseError<never> {
-    if (state !== 'new') return new ResponseError(ErrorCodes.InvalidRequest, 'the server is initialized already')
-    state = 'ready'
+    const refused = lifecycle.begin()
+    if (refused) return refused
     capabilities = params.capabilities ?? {}
     const { name, version: clientVersion = '' } = params.clientInfo ?? {}
     profile = clientProfile(name, capabilities)
     configuration.start(params.initializationOptions, capabilities)
-    openLogFile()
+    serverLog.openFile()
     log('info', `lacuna ${version} for ${name ?? 'an unnamed client'} ${clientVersion}`.trimEnd())
     const encodings = capabilities.general?.positionEncodings
     if (encodings && !encodings.includes('utf-16')) {
       log('warn', `the client speaks ${encodings.join(', ')}; positions are counted in utf-16 all the same`)
     }
     return {
-      capabilities: {
-        positionEncoding: 'utf-16',
-        textDocumentSync: { openClose: true, change: TextDocumentSyncKind.Incremental },
-        completionProvider: { triggerCharacters },
-        // Literally true: lsp-mode reads `{}` as absent.
-        inlineCompletionProvider: true,
-        ...codeActionCapabilities,
-        executeCommandProvider: { commands: commands.names },
-        ...cursorCapabilities(profile.tellsCursorBy),
-        ...folders.start(params),
-      },
+      capabilities: { ...serverCapabilities(profile, commands.names), ...folders.start(params) },
       serverInfo: { name: 'lacuna', version },
     }
   }
@@ -232,7 +212,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     user.warn(configuration.warnings)
     const count = configuration.warnings.length
     status.warn(count === 0 ? '' : `${count} setting${count === 1 ? '' : 's'} not understood; see the log`)
-    openLogFile()
+    serverLog.openFile()
     const ignored = JSON.stringify(ignoredNow())
     if (ignored !== ignoredBefore) rules.changed()
     ignoredBefore = ignored
@@ -247,13 +227,6 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   function showMode(): void {
     const off = triggers.general === 'off' ? 'off' : ''
     status.setInactive(off || (triggers.isSnoozed ? 'snoozed' : triggers.general === 'manual' ? 'only by hand' : ''))
-  }
-
-  function openLogFile(): void {
-    const path = options.logFile ?? configuration.settings.logFile
-    if (path === logFile?.given) return
-    logFile =
-      path === undefined ? undefined : new LogFile(path, { onProblem: (problem) => logAt('warn')('warn', problem) })
   }
 
   function replying(what: string, reply: Promise<unknown>): void {
@@ -273,16 +246,6 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     if (!(error instanceof Aborted)) status.failed(`${what} failed: ${messageOf(error)}`)
   }
 
-  /** Arguments of a command that make no sense are the caller's to hear of. */
-  function understood<Result>(work: () => Result): Result | ResponseError<void> {
-    try {
-      return work()
-    } catch (error) {
-      if (error instanceof UserError) return new ResponseError(ErrorCodes.InvalidParams, error.message)
-      throw error
-    }
-  }
-
   /** What a report of a fault should say; no text of a document, and no name of one. */
   function debugInformation() {
     return {
@@ -300,28 +263,17 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     }
   }
 
-  function refusal(): ResponseError<void> | undefined {
-    switch (state) {
-      case 'new':
-        return new ResponseError(ErrorCodes.ServerNotInitialized, 'wanted initialize first')
-      case 'ready':
-        return undefined
-      case 'shutdown':
-        return new ResponseError(ErrorCodes.InvalidRequest, 'the server is shutting down')
-    }
-  }
-
   function sessionSettings(): Settings {
     const { settings } = configuration
     return { ...settings, debounceMs: Math.max(0, settings.debounceMs - profile.delayMs) }
   }
 
   function close(): Promise<void> {
-    state = 'shutdown'
+    lifecycle.end()
     closing ??= Promise.all([requests.close(), commands.close()])
       .then(() => session.close())
-      .then(() => logFile?.flush())
-      .catch((error: unknown) => log('error', `closing failed: ${stackOf(error as Error)}`))
+      .then(() => serverLog.flush())
+      .catch((error: unknown) => log('error', `closing failed: ${stackOf(error)}`))
     return closing
   }
 }

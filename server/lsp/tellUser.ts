@@ -1,6 +1,6 @@
 /** What goes wrong, to the log and to the user: once for each class of failure, since silence looks like no suggestion. */
 import { type Connection, MessageType, ShowMessageNotification } from 'vscode-languageserver'
-import { Aborted, messageOf, UserError } from '../base/errors.ts'
+import { Aborted, messageOf, stackOf, UserError } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 
 export class TellUser {
@@ -38,7 +38,7 @@ export class TellUser {
   failed(what: string, error: unknown): void {
     if (error instanceof Aborted) return
     const kind = error instanceof Error ? error.name : 'Error'
-    const details = error instanceof UserError || !(error instanceof Error) ? messageOf(error) : stackOf(error)
+    const details = error instanceof UserError ? messageOf(error) : stackOf(error)
     this.log('error', `${what} failed: ${details}`)
     if (this.failedClasses.has(kind)) return
     this.failedClasses.add(kind)
@@ -52,9 +52,4 @@ export class TellUser {
   readonly sendFailed = (error: unknown): void => {
     this.log('warn', `the client could not be told: ${messageOf(error)}`)
   }
-}
-
-export function stackOf(error: Error): string {
-  const cause = error.cause instanceof Error ? `\ncaused by ${stackOf(error.cause)}` : ''
-  return `${error.stack ?? error.message}${cause}`
 }

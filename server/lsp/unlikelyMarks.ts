@@ -1,6 +1,6 @@
 /** What looks unlikely, shown as hints; gone as soon as the document is edited. */
 import { type Connection, type Diagnostic, DiagnosticSeverity } from 'vscode-languageserver'
-import { lineEnd, lineStart, type Span } from '../base/spans.ts'
+import { isOneCharacter, lineEnd, lineStart, type Span } from '../base/spans.ts'
 import type { Snapshot } from '../session/session.ts'
 import type { ScoredToken } from '../session/unlikely.ts'
 import type { Documents } from './documents.ts'
@@ -21,7 +21,8 @@ export class UnlikelyMarks {
 
   /** The selection; of a cursor, or of a character that always is selected, the line. */
   spanOf({ text }: Snapshot, { start, end }: Span): Span {
-    return end - start > 1 ? { start, end } : { start: lineStart(text, start), end: lineEnd(text, start) }
+    if (!isOneCharacter(text.slice(start, end))) return { start, end }
+    return { start: lineStart(text, start), end: lineEnd(text, start) }
   }
 
   /** @returns how many were shown, in place of those of before. */

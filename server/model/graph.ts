@@ -18,7 +18,7 @@ export interface ModelShape {
   readonly headDim: number
   readonly mlp: number
   readonly vocab: number // rows of the embedding
-  readonly extraIds: number // ids vocab … vocab+extraIds-1 have an embedding of their own, in the adapter
+  readonly extraIds: number // ids vocab … vocab+extraIds-1 have an embedding of their own, in another tensor
   readonly extraHeadRows: number // the first of them have a column in the head
   readonly rope: Rope
   readonly normEps: number

@@ -9,7 +9,7 @@ import { request as requestHttps } from 'node:https'
 import { isIP, type Socket } from 'node:net'
 import { connect as connectTls } from 'node:tls'
 import { abortReason, messageOf, UserError } from '../base/errors.ts'
-import { isCertificateCode, isLoopback } from '../base/remote.ts'
+import { isCertificateCode, isLoopback, shownAddress, untrusted } from '../base/remote.ts'
 import { bodyPieces } from './bodyPieces.ts'
 import { type Environment, hostOf, proxyAuthorization, proxyFor } from './proxy.ts'
 
@@ -66,23 +66,18 @@ export async function httpGet(url: URL, options: GetOptions): Promise<Answer> {
     if (![301, 302, 303, 307, 308].includes(response.statusCode!) || location === undefined)
       return answerOf(response, allHeaders, at, options.signal)
     response.destroy()
-    if (!URL.canParse(location, at.href)) throw new UserError(`${shownUrl(at)}: redirects to no address`)
+    if (!URL.canParse(location, at.href)) throw new UserError(`${shownAddress(at)}: redirects to no address`)
     at = new URL(location, at.href)
     if (isLoopback(at) && !isLoopback(url))
-      throw new UserError(`${shownUrl(url)}: redirects to this very machine; refused`)
+      throw new UserError(`${shownAddress(url)}: redirects to this very machine; refused`)
   }
-  throw new UserError(`${shownUrl(url)}: redirected more than ${mostRedirects} times; is the address right?`)
-}
-
-/** An address for people: what follows `?` may be a signature, what stands before `@` a password. */
-export function shownUrl(url: URL): string {
-  return `${url.origin}${url.pathname}`
+  throw new UserError(`${shownAddress(url)}: redirected more than ${mostRedirects} times; is the address right?`)
 }
 
 /** @throws {UserError} for anything but https, or http on this very machine. */
 export function refuseInTheClear(url: URL): void {
   if (url.protocol === 'https:' || (url.protocol === 'http:' && isLoopback(url))) return
-  throw new UserError(`${shownUrl(url)}: models are fetched over https only (http: from this machine alone)`)
+  throw new UserError(`${shownAddress(url)}: models are fetched over https only (http: from this machine alone)`)
 }
 
 async function sendOnce(url: URL, options: GetOptions): Promise<IncomingMessage> {
@@ -171,12 +166,8 @@ function asOurs(error: unknown, url: URL, signal: AbortSignal, proxy?: URL): Err
   if (signal.aborted) return abortReason(signal)
   if (error instanceof UserError) return error
   const code = error instanceof Error && 'code' in error ? String(error.code) : undefined
-  const where = `${shownUrl(url)}${proxy ? ` through proxy ${proxy.origin}` : ''}`
-  if (code !== undefined && isCertificateCode(code)) {
-    return new UserError(
-      `${where}: its certificate is not trusted (${code}); where a company's own authority signs it, set NODE_EXTRA_CA_CERTS to that authority's file`,
-    )
-  }
+  const where = `${shownAddress(url)}${proxy ? ` through proxy ${proxy.origin}` : ''}`
+  if (code !== undefined && isCertificateCode(code)) return untrusted(where, code)
   const reason = error instanceof AggregateError ? code : messageOf(error) // one error per address tried
   return new NetworkError(`${where}: ${reason}`, code, error)
 }

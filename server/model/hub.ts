@@ -6,7 +6,8 @@
 import { z } from 'zod'
 import type { Clock } from '../base/clock.ts'
 import { BundleError, UserError } from '../base/errors.ts'
-import { httpGet, NetworkError, shownUrl } from './httpGet.ts'
+import { shownAddress } from '../base/remote.ts'
+import { httpGet, NetworkError } from './httpGet.ts'
 import { type Asked, BusyError, refusalOf } from './hubRefusal.ts'
 import { type Licence, licenceOf, printable } from './licence.ts'
 import type { Hub, ModelReference } from './modelReference.ts'
@@ -82,7 +83,7 @@ export async function readRepository(
   if (!answer.success) {
     const issue = answer.error.issues[0]!
     const where = issue.path.length ? `${issue.path.join('.')}: ` : ''
-    throw new UserError(`${shownUrl(url)}: ${where}${issue.message}; is this a Hugging Face hub?`)
+    throw new UserError(`${shownAddress(url)}: ${where}${issue.message}; is this a Hugging Face hub?`)
   }
   const { sha, gated, disabled, tags, cardData, siblings, safetensors } = answer.data
   if (disabled) throw new UserError(`${id}: the hub has disabled this repository`)
@@ -146,7 +147,9 @@ async function readText(url: URL, asked: Asked, net: Net): Promise<string> {
       for await (const piece of answer.pieces()) {
         pieces.push(piece)
         if ((bytes += piece.length) > longestText)
-          throw new UserError(`${shownUrl(url)}: longer than ${longestText / 2 ** 20} MiB; is this a Hugging Face hub?`)
+          throw new UserError(
+            `${shownAddress(url)}: longer than ${longestText / 2 ** 20} MiB; is this a Hugging Face hub?`,
+          )
       }
       return Buffer.concat(pieces).toString('utf8')
     } catch (error) {

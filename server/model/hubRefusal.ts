@@ -1,6 +1,7 @@
 /** What a hub means by an answer other than success: whether to try again, and what to tell the person. */
 import { UserError } from '../base/errors.ts'
-import { type Answer, shownUrl } from './httpGet.ts'
+import { shownAddress } from '../base/remote.ts'
+import type { Answer } from './httpGet.ts'
 import { printable } from './licence.ts'
 import type { Hub } from './modelReference.ts'
 
@@ -33,7 +34,7 @@ export function refusalOf({ status, allHeaders: headers, url }: Answer, asked: A
     const asks = status === 429 ? 'the hub asks for patience' : 'the server is in trouble'
     const askedMs = askedWaitMs(headers)
     const wait = askedMs === undefined ? '' : `, ${Math.ceil(askedMs / 1000)} s`
-    return new BusyError(`${shownUrl(url)}: ${asks} (HTTP ${status}${wait})`, askedMs)
+    return new BusyError(`${shownAddress(url)}: ${asks} (HTTP ${status}${wait})`, askedMs)
   }
   if (said === 'Access to this resource is disabled.')
     return new UserError(`${id}: the hub has disabled this repository`)
@@ -58,7 +59,7 @@ export function refusalOf({ status, allHeaders: headers, url }: Answer, asked: A
     const advice = token ? 'may the token in HF_TOKEN read it?' : 'it may need HF_TOKEN'
     return new UserError(`${id}: access to ${what} is forbidden${said ? ` (${said})` : ''}; ${advice}`)
   }
-  return new UserError(`${shownUrl(url)}: HTTP ${status}${said ? ` (${said})` : ''}`)
+  return new UserError(`${shownAddress(url)}: HTTP ${status}${said ? ` (${said})` : ''}`)
 }
 
 /** Source: `parse_ratelimit_headers`, `_parse_retry_after`; dates, which the client leaves aside, are read too. */

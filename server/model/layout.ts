@@ -19,7 +19,10 @@ export interface BundleLayout {
 
 const alignment = 64 // bytes
 
-/** Three data files, none of which grows past 95 MB for the default model: linears and norms, embedding and head, adapter. */
+/**
+ * Three data files, none of which grows past 95 MB for the default model: linears and norms, embedding and head, and what a
+ * model has beyond its network: rows of further ids, an adapter. Without any of these there are two.
+ */
 export function layoutBundle(shape: ModelShape, storage: Storage): BundleLayout {
   const graphFile = graphFiles[storage]
   const tensors = new Map<string, StoredTensor>()

@@ -2,7 +2,8 @@
 import { stat } from 'node:fs/promises'
 import { isAbsolute, resolve } from 'node:path'
 import { UserError } from '../base/errors.ts'
-import { refuseInTheClear, shownUrl, type Token } from './httpGet.ts'
+import { shownAddress } from '../base/remote.ts'
+import { refuseInTheClear, type Token } from './httpGet.ts'
 import { decoded, type Environment } from './proxy.ts'
 
 export type ModelReference =
@@ -65,7 +66,7 @@ function parseAddress(text: string, env: Environment): ModelReference {
   const [owner, name, tree, ...revision] = rest
   const id = `${owner}/${name}`
   if (owner === undefined || name === undefined || !isRepositoryId(id) || (tree !== undefined && tree !== 'tree')) {
-    throw new UserError(`${shownUrl(url)}: no repository's page; wanted https://HOST/OWNER/NAME or …/tree/REVISION`)
+    throw new UserError(`${shownAddress(url)}: no repository's page; wanted https://HOST/OWNER/NAME or …/tree/REVISION`)
   }
   return { kind: 'repository', hub, id, revision: checkedRevision(revision.join('/') || defaultRevision) }
 }

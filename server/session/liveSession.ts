@@ -5,7 +5,7 @@
  * next one finds it done; it ends when a newer snapshot of its document asks, or when all who wait for it have cancelled.
  */
 import type { Clock } from '../base/clock.ts'
-import { Aborted, abortReason, messageOf } from '../base/errors.ts'
+import { Aborted, abortReason, messageOf, rejected } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { applyEdit, type TextEdit } from '../base/spans.ts'
 import {
@@ -322,12 +322,4 @@ function answerOf(kept: KeptCompletion, offset: number, { selected }: InfillRequ
   }
   const others = kept.others?.map(editOf) ?? []
   return { kind: 'completion', partial, edit: editOf(kept), ...(others.length > 0 ? { others } : {}) }
-}
-
-function rejected(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => {
-    const abort = () => reject(abortReason(signal))
-    if (signal.aborted) abort()
-    else signal.addEventListener('abort', abort, { once: true })
-  })
 }

@@ -24,9 +24,9 @@ export interface SessionModel extends PlanModel {
   readonly drafting: Drafting | undefined
   readonly threshold: number
   readonly window: number // of the leftmost-first schedule
-  /** The base's share in the leftmost open slot, 0 … 1; of no meaning for models that are their own base. */
+  /** The share that the model as it reads text from the left (`hybrid.ts`) has in the leftmost open slot, 0 … 1. */
   readonly baseShare: number
-  /** Whether completions are those that the base alone would write from left to right. */
+  /** Whether completions are those that it alone would write. */
   readonly verify: boolean
 }
 

@@ -22,6 +22,7 @@ export interface ScoredToken {
 }
 
 const mostTokens = 96
+const mostUnits = 2_000 // of a span, UTF-16: more tokens than are asked
 const jobsPerStep = 16 // a keystroke waits for one step at most
 const suffixTokens = 32 // read anew for each token
 
@@ -37,7 +38,7 @@ export async function scoreTokens(
   onProgress: (done: number, of: number) => void,
 ): Promise<ScoredToken[]> {
   const { model } = rooms
-  const tokens = tokensOf(text, span, model)
+  const tokens = tokensOf(text, { start: span.start, end: Math.min(span.end, span.start + mostUnits) }, model)
   const wanted = tokens.asked.slice(0, mostTokens)
   const scored: ScoredToken[] = []
   const last = wanted.at(-1)

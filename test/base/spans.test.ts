@@ -1,6 +1,13 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { applyEdit, lineEnd, lineStart, splitsSurrogates } from '../../server/base/spans.ts'
+import {
+  applyEdit,
+  beginningOf,
+  isOneCharacter,
+  lineEnd,
+  lineStart,
+  splitsSurrogates,
+} from '../../server/base/spans.ts'
 
 test('lineStart and lineEnd know LF, CRLF and CR', () => {
   const text = 'ab\r\ncd\re\n\nf'
@@ -43,4 +50,15 @@ test('applyEdit replaces a span', () => {
 
 test('splitsSurrogates only inside a pair', () => {
   expect([0, 1, 2, 3, 4].map((at) => splitsSurrogates('a😀b', at))).toEqual([false, false, true, false, false])
+})
+
+test('beginningOf cuts no character in half', () => {
+  expect([0, 1, 2, 3, 9].map((units) => beginningOf('a😀b', units))).toEqual(['', 'a', 'a', 'a😀', 'a😀b'])
+})
+
+test('isOneCharacter counts a pair and CRLF once', () => {
+  expect(['', 'a', '😀', '\r\n', 'ab', '\n\n', '😀a'].map(isOneCharacter)).toEqual([
+    ...[true, true, true, true],
+    ...[false, false, false],
+  ])
 })

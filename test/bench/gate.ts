@@ -2,7 +2,7 @@
  * What a gate could know of a filled line, and whether the line was right: one JSON object a line, for `gateCurve.ts`.
  * `node dist/gate.js [--seconds 200] [--perLanguage 200] [--seed 5] OUT FOLDER` appends to OUT and goes on where it ended.
  *
- * A line is filled with almost no floor, so that any other can be told from the record; then the unadapted rows read it.
+ * A line is filled with almost no floor, so that any other can be told from the record; then rows of text read it.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -94,7 +94,7 @@ async function measure({ path, languageId, text, offset, truth }: GapCase, i: nu
 }
 
 /**
- * What the unadapted rows say of the tokens as they were committed, of a line end behind them, of what follows with and
+ * What rows of text say of the tokens as they were committed, of a line end behind them, of what follows with and
  * without them, and of the text in the tokens that it would have in a file.
  */
 async function baseScores({ prefixIds, suffixIds, before }: Plan, ids: TokenIds, shown: string) {

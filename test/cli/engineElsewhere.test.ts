@@ -63,6 +63,9 @@ test('refuses a server in the clear elsewhere, and one with another model', asyn
   const { code, err } = await lacuna(['complete', place, '--engine', `${server.url.href}v2/models/other`])
   expect(code).toBe(2)
   expect(err).toMatch(/model other: 404/)
+  const broken = await lacuna(['complete', place, '--engine', `${server.url.href}v2/models/%zz`])
+  expect(broken.code).toBe(2)
+  expect(broken.err).toMatch(/engine: the model's name in the address is broken: %zz/)
 })
 
 test('reads a token from a file that nobody else can read', async () => {

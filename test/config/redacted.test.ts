@@ -18,4 +18,5 @@ test('addresses without who asks, and without what may be a key', () => {
   )
   expect(withoutSecrets('http://127.0.0.1:8000', '/home/ada')).toBe('http://127.0.0.1:8000')
   expect(withoutSecrets('/home/adam/x', '/home/ada')).toBe('/home/adam/x')
+  expect(withoutSecrets('C:\\Users\\ada\\x', 'C:\\Users\\ada')).toBe('~\\x')
 })

@@ -114,6 +114,8 @@ test('a client that asks for wishes is offered to', async () => {
 test('where a cursor is a selected character, it is a cursor', async () => {
   expect((await list('f(«)»\n', { name: 'helix' })).titles).toContain('Complete this argument list')
   expect((await list('f(«)»\n')).titles).not.toContain('Complete this argument list')
+  // At the end of a line the character is its line break.
+  expect((await list('x = f(1)«\r\n»', { name: 'helix' })).titles).toContain('Fill here')
 })
 
 test('a range between surrogate halves, past the end, or upside down; malformed requests', async () => {

@@ -320,6 +320,8 @@ describe('it comes to nothing, and the user is told', () => {
     expect(await errorCode(server.client.sendRequest('workspace/executeCommand', { command: 'lacuna.fill' }))).toBe(
       lsp.ErrorCodes.InvalidParams,
     )
+    const nothing = { command: 'lacuna.snooze', arguments: null }
+    expect(await server.client.sendRequest('workspace/executeCommand', nothing)).toEqual({ minutes: 5 })
     await server.end()
   })
 })

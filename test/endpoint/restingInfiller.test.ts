@@ -74,3 +74,11 @@ test('is silent where nobody goes on: who asks is told by the failure', async ()
   await ask()
   expect(told).toEqual(['a.example: it is back'])
 })
+
+test('rests at least a second, whatever it was told', async () => {
+  const { outcomes, clock, counted, ask } = resting()
+  outcomes.push(new NoInfill('too many', 0))
+  expect([await ask(), await ask(), counted.asked]).toEqual(['too many', 'too many', 1])
+  await clock.pass(1000)
+  expect([await ask(), counted.asked]).toEqual(['x', 2])
+})

@@ -1,9 +1,8 @@
 /** Text endpoints as they answer and as they fail, over a local server: what comes out, and what is said to the user. */
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
-import { Aborted, UserError } from '../../server/base/errors.ts'
+import { Aborted, stackOf, UserError } from '../../server/base/errors.ts'
 import { isTextEndpoint, TextEndpoint } from '../../server/endpoint/textEndpoint.ts'
 import { NoInfill, type TextGap } from '../../server/infill/infiller.ts'
-import { stackOf } from '../../server/lsp/tellUser.ts'
 import { until } from '../e2e/startServer.ts'
 import { eventsOf, LocalEndpoint, type Reply, type Shape, streamed, whole } from './localEndpoint.ts'
 

@@ -4,10 +4,12 @@ import { Aborted, EngineError, UserError } from '../../server/base/errors.ts'
 import type { StepJob } from '../../server/engine/engine.ts'
 import { ServerGoneError } from '../../server/engine/openInference/oipServer.ts'
 import { OpenInferenceEngine } from '../../server/engine/openInference/openInferenceEngine.ts'
-import type { PassFacts } from '../../server/engine/openInference/passes.ts'
+import type { PassFacts, PassJob } from '../../server/engine/openInference/passes.ts'
 import { PassesOverEngine } from '../../server/engine/openInference/passesOverEngine.ts'
 import { openRemotePasses } from '../../server/engine/openInference/remotePasses.ts'
 import { PassesWithStandIn } from '../../server/engine/openInference/standIn.ts'
+import { answerTensors } from '../../server/engine/openInference/stepTensors.ts'
+import { writeBody } from '../../server/engine/openInference/tensors.ts'
 import { ManualClock } from '../base/manualClock.ts'
 import { differenceOf, range, runEngineSuite, someIds } from './engine.case.ts'
 import { LocalOipServer, type OipServerOptions } from './oipServer.ts'
@@ -99,6 +101,25 @@ describe('a server that keeps handles', () => {
     expect(server.passes.heldCount).toBe(0)
   })
 
+  test('is told of what it kept for work that failed later', async () => {
+    const server = await serve({ facts: { ...factsOf(1), passRows: 8 } })
+    const engine = await connect(server)
+    const fails = async (work: () => Promise<unknown>) => {
+      server.faults.push({ kind: 'slow', ms: 0 }, { kind: 'status', status: 500, body: '' })
+      await expect(work()).rejects.toThrow(/500/)
+      await engine.step([{ ids: [7], positions: [0], context: [], asked: [1], setIds: [] }], never)
+      expect(server.passes.heldCount).toBe(0)
+    }
+    const job: StepJob = { ids: someIds(1, 6, 250), positions: range(0, 6), context: [], asked: [], setIds: [] }
+    await fails(() =>
+      engine.step(
+        [1, 2].map(() => ({ ...job, keep: [{ first: 0, count: 6 }] })),
+        never,
+      ),
+    )
+    await fails(() => engine.encode([{ ids: someIds(2, 20, 250) }], never))
+  })
+
   test('reads a chain of single rows again in few requests', async () => {
     const server = await serve()
     const engine = await connect(server)
@@ -159,6 +180,17 @@ describe('a server that is not what was wanted', () => {
     await expect(connect(server)).rejects.toThrow(/no input "kind"; does it serve the step contract/)
   })
 
+  test('is asked itself, and nobody else, when its address ends in slashes or its path begins with two', async () => {
+    const server = await serve()
+    const passesAt = (path: string) =>
+      openRemotePasses({ url: new URL(path, server.url), model: 'bytes', deadlineMs: 5_000 }, never)
+    const passes = await passesAt(`${server.url.origin}//`)
+    await passes.close()
+    await expect(passesAt(`${server.url.origin}//elsewhere.invalid`)).rejects.toThrow(
+      /127\.0\.0\.1:\d+\/\/elsewhere.*404/,
+    )
+  })
+
   test('wants a token', async () => {
     const server = await serve({ token: 's3cret' })
     await expect(connect(server)).rejects.toThrow(UserError)
@@ -168,6 +200,10 @@ describe('a server that is not what was wanted', () => {
     expect(await engine.step([], never)).toEqual([])
   })
 })
+
+const wordsForNumbers = Buffer.from(
+  JSON.stringify({ outputs: [{ name: 'missing', datatype: 'INT64', shape: [1], data: ['one'] }] }),
+)
 
 describe('a server that fails', () => {
   const job: StepJob = { ids: [7, byteIds.mask], positions: [0, 1], context: [], asked: [1, 2], setIds: [] }
@@ -180,6 +216,7 @@ describe('a server that fails', () => {
     ['redirects', { kind: 'status', status: 302, location: 'http://example.org/' }, UserError, /not followed/],
     ['answers no JSON', { kind: 'garbled', bytes: Buffer.from('<html>') }, EngineError, /the head is no JSON/],
     ['announces too much', { kind: 'garbled', bytes: Buffer.from('{}'), headBytes: 9e9 }, EngineError, /wanted a head/],
+    ['answers words for numbers', { kind: 'garbled', bytes: wordsForNumbers }, EngineError, /missing: wanted 1 values/],
     ['answers nothing', { kind: 'garbled', bytes: Buffer.from('{"outputs":[]}') }, EngineError, /missing: missing/],
   ] as const)('%s', async ([, fault, kind, message]) => {
     const server = await serve()
@@ -202,6 +239,20 @@ describe('a server that fails', () => {
     const [prediction] = await engine.step([job], never)
     expect(prediction!.topIds).toHaveLength(2)
     expect(server.inferences.map(({ outcome }) => outcome)).toEqual(['answered', 'failed', 'answered'])
+  })
+
+  test('answers no distribution where one was asked for', async () => {
+    const server = await serve()
+    const engine = await connect(server)
+    const asked: PassJob = {
+      ...{ kind: 'canvas', ids: job.ids, positions: job.positions, context: [], sees: undefined, askedRows: [0, 1] },
+      ...{ scoreIds: undefined, setIds: [], logits: false, keep: [] },
+    }
+    const answer = await server.passes.run({ jobs: [asked], release: [] }, never)
+    const { logits: _, ...tensors } = answerTensors(answer, byteEngine.vocab)
+    const { headBytes, bytes } = writeBody('outputs', { head: {}, tensors })
+    server.faults.push({ kind: 'garbled', bytes, headBytes })
+    await expect(engine.step([{ ...job, logits: true }], never)).rejects.toThrow(/logits: missing/)
   })
 
   test('is given up at the deadline', async () => {
@@ -234,11 +285,12 @@ describe('when the server dies', () => {
     const clock = new ManualClock()
     const said: string[] = []
     const remote = await openRemotePasses({ url: server.url, model: 'bytes', deadlineMs: 5_000 }, never)
-    const openLocal = allowed ? async () => new PassesOverEngine(scripted(), factsOf(1)) : undefined
+    const local = new PassesOverEngine(scripted(), factsOf(1))
+    const openLocal = allowed ? async () => local : undefined
     const passes = new PassesWithStandIn(remote, { openLocal, clock, onChange: (sentence) => said.push(sentence) })
     const engine = new OpenInferenceEngine(passes, remote.facts)
     open.push(engine)
-    return { server, engine, clock, said }
+    return { server, engine, local, clock, said }
   }
   /** Until the server was looked for again, and found or not. */
   async function lookedAgain(clock: ManualClock, said: readonly string[], sentences: number) {
@@ -262,6 +314,19 @@ describe('when the server dies', () => {
     expect(server.inferences.length).toBeGreaterThan(count)
     expect(said).toHaveLength(2)
     expect(said[1]).toMatch(/it is back$/)
+  })
+
+  test('what was computed here meanwhile is forgotten here too when nobody needs it any more', async () => {
+    const { server, engine, local, clock, said } = await withStandIn(true)
+    const { job, longer, kept } = await work(engine)
+    await server.die()
+    await engine.step([job], never)
+    expect(local.heldCount).toBeGreaterThan(0)
+    await server.start()
+    await lookedAgain(clock, said, 2)
+    engine.release([longer.id, kept.id])
+    await engine.step([{ ...job, context: [] }], never)
+    expect(local.heldCount).toBe(0)
   })
 
   test('there is nothing where this machine may not go on, one message, and no restart is needed', async () => {

@@ -100,6 +100,16 @@ describe('what is offered', () => {
       'Fix: '.length + 60,
     )
   })
+
+  test('a message is cut between characters: half of one is no JSON to many clients', () => {
+    const span = { start: 0, end: 1 }
+    const messages = [`${'a'.repeat(58)}🦊 and more`, `${'b'.repeat(299)}🦊`]
+    const diagnostics = messages.map((message) => ({ span, message }))
+    const offers = listActions({ text: 'x\n', languageId: 'python', selection: span, diagnostics, asksWish: false })
+    const [long, longer] = offers.filter(({ name }) => name === 'fix')
+    expect(long!.title).toBe(`Fix: ${'a'.repeat(58)}…`)
+    expect(longer!.message).toBe('b'.repeat(299))
+  })
 })
 
 describe('fill', () => {

@@ -80,3 +80,13 @@ test('what is not open', () => {
   documents.close(uri)
   expect(documents.snapshot(uri)).toBeUndefined()
 })
+
+test('a range told from its end is the same span', () => {
+  const documents = new Documents()
+  documents.open({ uri, languageId: 'x', version: 1, text: 'ab\ncd' })
+  const [start, end] = [
+    { line: 0, character: 1 },
+    { line: 1, character: 1 },
+  ]
+  expect(documents.spanAt(uri, { start: end, end: start })).toEqual(documents.spanAt(uri, { start, end }))
+})

@@ -95,3 +95,16 @@ test('a failure of the one who listens is an error, and the next message comes',
   expect(seen).toEqual([first, second])
   expect(errors).toHaveLength(1)
 })
+
+test('text of a message that is no JSON is told to nobody', async () => {
+  const stream = new PassThrough()
+  const reader = new FrameReader(stream)
+  const errors: Error[] = []
+  reader.onError((error) => void errors.push(error))
+  reader.listen(() => {})
+  stream.end('Content-Length: 26\r\n\r\n{"text": "hunter2" hunter2}')
+  await new Promise((resolve) => stream.once('close', resolve))
+  expect(errors.map(({ message, cause }) => `${message}: ${(cause as Error).message}`)).toEqual([
+    'a message of 26 bytes could not be read; dropped: it is no JSON object',
+  ])
+})

@@ -63,3 +63,9 @@ test('nothing of a span of blanks, and nothing when given up', async () => {
   const asked = { text: 'ab', span: { start: 0, end: 2 } }
   await expect(scoreTokens(rooms, asked, signal, () => {})).rejects.toThrow(Aborted)
 })
+
+test('of a span as long as a document as much is read as may be asked', async () => {
+  const { scored, steps } = await score(`«${'a'.repeat(20_000)}»`, 'a', { attention: 'bidirectional' })
+  expect(scored).toHaveLength(96)
+  for (const { ids } of steps.flat()) expect(ids.length).toBeLessThan(4000)
+})

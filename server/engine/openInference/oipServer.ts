@@ -4,7 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Aborted, abortReason, EngineError, messageOf, UserError } from '../../base/errors.ts'
-import { type Answered, Connections, type Exchange, NoAnswer } from '../../base/httpExchange.ts'
+import { type Answered, Connections, type Exchange, type MostBytes, NoAnswer } from '../../base/httpExchange.ts'
 import { shownAddress } from '../../base/remote.ts'
 import { type Body, headLength, MalformedBody, readBody, type Tensors, writeBody } from './tensors.ts'
 
@@ -109,9 +109,11 @@ export class OipServer {
     this.connections.close()
   }
 
-  private async send(place: string, exchange: Exchange, signal: AbortSignal): Promise<Answered> {
+  private async send(place: string, exchange: Exchange & MostBytes, signal: AbortSignal): Promise<Answered> {
     const { url, token } = this.options
-    const address = new URL(`${url.pathname.replace(/\/$/, '')}${place}`, url)
+    const address = new URL(url.origin)
+    // Not as a reference to be resolved: a path that begins with two slashes would name another host.
+    address.pathname = `${url.pathname.replace(/\/+$/, '')}${place}`
     const headers = { ...exchange.headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) }
     for (let attempt = 1; ; attempt++) {
       try {

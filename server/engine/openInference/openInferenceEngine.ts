@@ -2,6 +2,7 @@
  * The `open-inference` engine: an `Engine` over passes that are computed elsewhere. What was encoded is known here by its
  * ids alone; rows that were dropped there are computed again when they are needed. Knows nothing of HTTP.
  */
+import { eitherSignal } from '../../base/eitherSignal.ts'
 import { EngineError, EngineGoneError, throwIfAborted } from '../../base/errors.ts'
 import {
   allAskedRows,
@@ -98,13 +99,20 @@ export class OpenInferenceEngine implements Engine {
   /** Reads a text behind what a chain holds, some rows at a time. */
   private async read(ids: TokenIds, before: Chain, signal: AbortSignal): Promise<Encoding> {
     let chain = { last: holderOf(before), rows: before.rows }
-    for (let at = 0; at < ids.length; at += this.facts.passRows) {
-      const own = ids.slice(at, at + this.facts.passRows)
-      const segment = this.chains.segment(own.length, {
-        ...{ kind: 'text', ids: own, parent: chain.last, parentRows: chain.rows },
-      })
-      await this.runAll([textWork(chain, own, [{ segment, first: 0, count: own.length }])], signal)
-      chain = { last: segment, rows: chain.rows + own.length }
+    const segments: Segment[] = []
+    try {
+      for (let at = 0; at < ids.length; at += this.facts.passRows) {
+        const own = ids.slice(at, at + this.facts.passRows)
+        const segment = this.chains.segment(own.length, {
+          ...{ kind: 'text', ids: own, parent: chain.last, parentRows: chain.rows },
+        })
+        segments.push(segment)
+        await this.runAll([textWork(chain, own, [{ segment, first: 0, count: own.length }])], signal)
+        chain = { last: segment, rows: chain.rows + own.length }
+      }
+    } catch (error) {
+      for (const segment of segments) this.chains.dropUnused(segment)
+      throw error
     }
     return { id: this.chains.add(chain), rows: chain.rows, bytes: ids.length * this.facts.rowBytes }
   }
@@ -138,17 +146,27 @@ export class OpenInferenceEngine implements Engine {
     return { id: this.chains.add(chain), rows: count, bytes: count * this.facts.rowBytes }
   }
 
-  /** In as few requests as the other side takes; a job is never cut. */
+  /** In as few requests as the other side takes; a job is never cut. Of work that fails nothing is kept. */
   private async runAll(work: readonly Work[], signal: AbortSignal): Promise<PassPrediction[]> {
     const done: PassPrediction[] = []
-    for (let at = 0; at < work.length; ) {
-      let [end, rows] = [at, 0]
-      while (end < work.length && (end === at || rows + work[end]!.ids.length <= this.facts.passRows))
-        rows += work[end++]!.ids.length
-      done.push(...(await this.run(work.slice(at, end), signal)))
-      at = end
+    try {
+      for (let at = 0; at < work.length; ) {
+        let [end, rows] = [at, 0]
+        while (end < work.length && (end === at || rows + work[end]!.ids.length <= this.facts.passRows))
+          rows += work[end++]!.ids.length
+        done.push(...(await this.run(work.slice(at, end), signal)))
+        at = end
+      }
+      return done
+    } catch (error) {
+      // Of the requests that failed too: the answer may have been on its way.
+      this.dropUnused(work)
+      throw error
     }
-    return done
+  }
+
+  private dropUnused(work: readonly Work[]): void {
+    for (const { keep } of work) for (const { segment } of keep) this.chains.dropUnused(segment)
   }
 
   private async run(work: readonly Work[], signal: AbortSignal): Promise<PassPrediction[]> {
@@ -162,12 +180,11 @@ export class OpenInferenceEngine implements Engine {
           .map(({ segment: { handle }, first, count }) => ({ handle, first, count })),
       }
     })
-    const either = AbortSignal.any([signal, this.closing.signal])
     for (let round = 0; round < mostRounds; round++) {
       const release = this.chains.takeUnused()
-      const answer = await this.passes.run({ jobs, release }, either).catch((error: unknown) => {
-        // The answer may have been on its way: what it kept is of no use to anybody.
-        for (const { keep } of work) for (const { segment } of keep) this.chains.dropUnused(segment)
+      const either = eitherSignal(signal, this.closing.signal)
+      const running = this.passes.run({ jobs, release }, either.signal).finally(either.end)
+      const answer = await running.catch((error: unknown) => {
         this.chains.giveBack(release)
         if (this.closing.signal.aborted) throw new EngineGoneError('the engine is closed')
         throw error
@@ -186,8 +203,7 @@ export class OpenInferenceEngine implements Engine {
       while (missing.has(segment.handle) && !restored.has(segment.handle)) {
         const again = segment.origin.kind === 'text' ? this.textAgain(segment, missing, restored) : passAgain(segment)
         for (const { segment: one } of again.keep) restored.add(one.handle)
-        await this.run([again], signal)
-        for (const { segment: one } of again.keep) this.chains.dropUnused(one)
+        await this.run([again], signal).finally(() => this.dropUnused([again]))
       }
     }
   }

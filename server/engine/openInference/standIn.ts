@@ -33,6 +33,7 @@ export class PassesWithStandIn implements Passes {
 
   async run(request: PassRequest, signal: AbortSignal): Promise<PassAnswer> {
     if (!this.gone) {
+      void this.releaseHere(request)
       try {
         return await this.remote.run(request, signal)
       } catch (error) {
@@ -58,6 +59,13 @@ export class PassesWithStandIn implements Passes {
       (local) => local.close(),
       () => {},
     )
+  }
+
+  /** Nobody says twice that rows are not needed any more: what was computed here meanwhile goes too. */
+  private async releaseHere({ release }: PassRequest): Promise<void> {
+    if (release.length === 0) return
+    const local = await this.local?.catch(() => undefined)
+    await local?.run({ jobs: [], release }, this.closing.signal)
   }
 
   private lose(error: ServerGoneError): void {

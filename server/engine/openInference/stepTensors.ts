@@ -175,8 +175,7 @@ export function readAnswer(tensors: Tensors, { jobs }: PassRequest): PassAnswer 
     (name) => new Cursor(name, [...read(name)]),
   ) as [Cursor, Cursor, Cursor]
   const wantLogits = jobs.some((job) => job.logits && job.askedRows.length > 0)
-  const width = tensors.logits?.shape[1] ?? 0
-  const logits = wantLogits ? new Cursor('logits', rows(tensors.logits?.data as Float32Array, width)) : undefined
+  const logits = wantLogits ? rowsOf('logits', tensors.logits?.shape[1] ?? 0) : undefined
   const predictions = jobs.map(({ askedRows: { length: count }, scoreIds, logits: wanted }): PassPrediction => {
     const scores = score.take(count)
     const whole = wanted ? { logits: (logits?.take(count) ?? []).map((row) => Float32Array.from(row)) } : {}

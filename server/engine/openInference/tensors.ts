@@ -53,9 +53,11 @@ export function readBody(part: 'inputs' | 'outputs', bytes: Buffer, headBytes: n
     const { name, datatype, shape, data, size } = description(one)
     const count = shape.reduce((product, dim) => product * dim, 1)
     if (size === undefined) {
-      if (!Array.isArray(data) || data.flat(9).length !== count)
-        throw new MalformedBody(`${name}: wanted ${count} values, found ${Array.isArray(data) ? 'others' : 'none'}`)
-      tensors[name] = { datatype, shape, data: data.flat(9) }
+      const values: unknown[] | undefined = Array.isArray(data) ? data.flat(9) : undefined
+      const type = datatype === 'BYTES' ? 'string' : 'number'
+      if (values?.length !== count || values.some((value) => typeof value !== type))
+        throw new MalformedBody(`${name}: wanted ${count} values, found ${values ? 'others' : 'none'}`)
+      tensors[name] = { datatype, shape, data: values as number[] | string[] }
       continue
     }
     if (!Number.isInteger(size) || size < 0 || at + size > bytes.length)

@@ -1,6 +1,6 @@
 /** All code actions, in the order in which they are offered, and the two things that are asked of them. Pure. */
 import type { Span } from '../../base/spans.ts'
-import { type Action, type ActionName, type ListedDiagnostic, NotHere, type Offer, type Prepared } from './action.ts'
+import type { Action, ActionName, ListedDiagnostic, Offer, Prepared } from './action.ts'
 import { completeArguments } from './completeArguments.ts'
 import { completeBody } from './completeBody.ts'
 import { document } from './document.ts'
@@ -74,5 +74,3 @@ export function prepareAction({ name, text, languageId, ...request }: PrepareReq
 export function titleOf(name: ActionName): string {
   return actions[name](false).title
 }
-
-export { NotHere }

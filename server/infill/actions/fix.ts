@@ -1,5 +1,5 @@
 /** *Fix this diagnostic*: what it points at is masked, and what it says stands before the line as a comment. */
-import { lineEnd, lineStart, type Span } from '../../base/spans.ts'
+import { beginningOf, lineEnd, lineStart, type Span } from '../../base/spans.ts'
 import { commentLines } from '../languages.ts'
 import { type Action, most, NotHere, type Place } from './action.ts'
 import { indentAt, isEmpty, trimmed, wordAt } from './source.ts'
@@ -22,7 +22,7 @@ export const fix: Action = {
       .map(({ span, message }) => ({
         title: `Fix: ${shortened(message)}`,
         span,
-        message: message.slice(0, mostMessageUnits),
+        message: beginningOf(message, mostMessageUnits),
       })),
   prepare(request) {
     const { text, languageId, lineBreak, message = '' } = request
@@ -66,5 +66,5 @@ function linesOf(text: string, { start, end }: Span): number {
 
 function shortened(message: string): string {
   const line = message.trim().split(/[\r\n]/, 1)[0]!
-  return line.length <= mostTitleUnits ? line : `${line.slice(0, mostTitleUnits - 1)}…`
+  return line.length <= mostTitleUnits ? line : `${beginningOf(line, mostTitleUnits - 1)}…`
 }

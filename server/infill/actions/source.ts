@@ -85,8 +85,7 @@ export function closerOf(code: string, offset: number, most = 20_000): number | 
 
 /** Of the closing bracket at `offset`. */
 export function openerOf(code: string, offset: number, most = 20_000): number | undefined {
-  const opener = enclosingOpener(code, offset, '([{', most)
-  return opener
+  return enclosingOpener(code, offset, '([{', most)
 }
 
 /** The innermost bracket of `kinds` that is open at `offset`. */

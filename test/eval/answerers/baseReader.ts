@@ -1,6 +1,7 @@
 /**
- * The base model alone, read left to right, greedily: the rows that run without the adapter. With the suffix out of sight, or
- * put before the prefix. Everything else is the product's: window, held-back text, stop, filters, limit.
+ * The model as it reads text, from left to right, greedily: rows of text, without the adapter where there is one. With
+ * the suffix out of sight, or put before the prefix. Everything else is the product's: window, held-back text, stop, filters,
+ * limit.
  */
 import type { Prediction, StepJob, TokenIds } from '../../../server/engine/engine.ts'
 import { heldBackClamp } from '../../../server/infill/plan.ts'
