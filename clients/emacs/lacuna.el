@@ -192,10 +192,11 @@ Behind rass it is not: that passes ghost text on from nobody."
       (lacuna-stop))))
 
 (defun lacuna--warm-up (buffer)
-  "Start our own server for BUFFER where it will be wanted, so that the model is there."
+  "Start our own server for BUFFER where it will be wanted, so that the model is there.
+In *scratch* it may never be, and eglot's is enough for all the files."
   (when (buffer-live-p buffer)
     (with-current-buffer buffer
-      (unless (or lacuna--own (not lacuna-mode) (lacuna--eglot)) (lacuna--connect)))))
+      (unless (or (not buffer-file-name) lacuna--own (not lacuna-mode) (lacuna--eglot)) (lacuna--connect)))))
 
 (defun lacuna--connection ()
   "A connection that knows this buffer as it is now, and its name there.

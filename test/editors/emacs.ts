@@ -44,6 +44,8 @@ export interface Emacs {
   readonly terminal: Terminal
   eval(lisp: string): Promise<string>
   state(): Promise<EmacsState>
+  /** State and screen, for a message about what did not come. */
+  seen(): Promise<string>
   until(what: string, wanted: (state: EmacsState) => boolean, withinMs?: number): Promise<EmacsState>
   /** Writes `bytes` to a file, visits it, and goes to `point` (1-based, characters as Emacs counts: a CRLF is one). */
   edit(name: string, bytes: string, point: number): Promise<string>
@@ -72,15 +74,13 @@ export async function startEmacs(
       const encoded = /^"(.*)"$/.exec((await evaluate('(test-state)')).trim())![1]!
       return JSON.parse(Buffer.from(encoded, 'base64').toString()) as EmacsState
     },
+    seen: async () => `${JSON.stringify(await emacs.state())}\n${(await terminal.screen()).replace(/\n{2,}/g, '\n\n')}`,
     async until(what, wanted, withinMs = 8000) {
       const deadline = Date.now() + withinMs
       for (;;) {
         const state = await emacs.state()
         if (wanted(state)) return state
-        if (Date.now() > deadline) {
-          const last = `${JSON.stringify(state)}\n${await terminal.screen()}`
-          throw new Error(`waited ${withinMs} ms for ${what}; at last: ${last}`)
-        }
+        if (Date.now() > deadline) throw new Error(`waited ${withinMs} ms for ${what}; at last: ${await emacs.seen()}`)
         await sleep(40)
       }
     },

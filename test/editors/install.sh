@@ -103,7 +103,7 @@ if refresh; then
     else skip helix "no package in $suite"; fi
   fi
   if wants emacs; then
-    if packages emacs-nox elpa-lsp-mode elpa-company elpa-corfu elpa-yasnippet; then
+    if packages emacs-nox elpa-lsp-mode elpa-company elpa-corfu elpa-corfu-terminal elpa-yasnippet; then
       lisp=$(echo "$root"/usr/share/emacs/[0-9]*/lisp)
       elpa=$root/usr/share/emacs/site-lisp/elpa-src
       command_for emacs "$root/usr/bin/emacs-nox" EMACSLOADPATH="$(printf '%s:' "$elpa"/*)$lisp:" EMACSDATA="${lisp%lisp}etc" \

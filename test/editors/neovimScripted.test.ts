@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
-import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
+import { type Case, caseNamed, cases, knownTexts, otherWay, twoWays } from './cases.ts'
 import { findNeovim, findNeovim011, type Neovim, startNeovim } from './neovim.ts'
 import { keepCapture, startTerminal, whyNoTerminal } from './terminal.ts'
 
@@ -52,7 +52,8 @@ describe.skipIf(reasonOf(newer) !== '')(
   () => {
     let neovim: Neovim
     beforeAll(async () => {
-      const keys = "keys = { word = '<C-l>', line = '<C-e>', next = '<C-n>' }, settings = { showAbove = 0 }"
+      const keys =
+        "keys = { word = '<C-l>', line = '<C-e>', next = '<C-n>', previous = '<C-p>' }, settings = { showAbove = 0 }"
       neovim = await startNeovim(programOf(newer), setup(keys), env)
     })
     afterAll(() => neovim?.close())
@@ -99,6 +100,21 @@ describe.skipIf(reasonOf(newer) !== '')(
       await neovim.until('ghost text', ({ ghost }) => ghost.startsWith(each.fill))
       await neovim.keys('<Tab>')
       await expectWritten(neovim, path, each.filled)
+    })
+
+    test('the next candidate, the one before it, and the next one taken', async () => {
+      const path = await typed(neovim, twoWays)
+      await neovim.until('ghost text', ({ ghost }) => ghost === twoWays.fill)
+      for (const [key, other] of [
+        ['<C-n>', otherWay],
+        ['<C-p>', twoWays],
+        ['<C-n>', otherWay],
+      ] as const) {
+        await neovim.keys(key)
+        await neovim.until('the other candidate', ({ ghost }) => ghost.startsWith(other.fill))
+      }
+      await neovim.keys('<Tab>')
+      await expectWritten(neovim, path, otherWay.filled)
     })
 
     test('changed between request and answer: the old answer is not taken, nothing typed is lost', async () => {
