@@ -118,6 +118,8 @@ describe.skipIf(reason !== '')(`Emacs, ghost text from a server of its own${reas
     await expectWritten(emacs, path, otherWay.filled)
   })
 
+  test('the mode line says while an answer is waited for', () => checkLighter(emacs))
+
   test('changed between request and answer: the old answer is dropped, nothing typed is lost', async () => {
     const each = caseNamed('end of a line')
     await writeFile(env.LACUNA_STALL!, '')
@@ -148,6 +150,8 @@ describe.skipIf(reason !== '')(`Emacs, eglot with Lacuna alone${reason && ` (ski
   afterAll(() => emacs?.close())
 
   test.each(cases)('ghost text: $name', (each) => take(emacs, each))
+
+  test('the mode line says while an answer is waited for', () => checkLighter(emacs))
 
   test('one server is enough', async () => {
     await sleep(2500) // by then it would have been started for *scratch*, too
@@ -398,6 +402,18 @@ async function shown(emacs: Emacs, each: Case): Promise<string> {
   const path = await typed(emacs, each)
   await emacs.until('ghost text', ({ ghost }) => ghost === each.fill)
   return path
+}
+
+async function checkLighter(emacs: Emacs): Promise<void> {
+  await writeFile(env.LACUNA_STALL!, '')
+  try {
+    await typed(emacs, caseNamed('tabs'))
+    await emacs.until('busy', ({ lighter }) => lighter === ' Lacuna…')
+    await emacs.terminal.until('it on the screen', (screen) => screen.includes('Lacuna…'))
+  } finally {
+    await rm(env.LACUNA_STALL!)
+  }
+  await emacs.until('no more', ({ lighter, ghost }) => lighter === ' Lacuna' && ghost === caseNamed('tabs').fill)
 }
 
 async function take(emacs: Emacs, each: Case): Promise<void> {

@@ -32,6 +32,8 @@ export interface EmacsState {
   /** Of ghost text, asked for and not answered. */
   readonly waiting: boolean
   readonly menu: boolean
+  /** Of lacuna-mode in the mode line. */
+  readonly lighter: string
   /** By eglot or lsp-mode. */
   readonly managed: boolean
   /** Shown by others' overlays. */
@@ -147,6 +149,7 @@ function prelude(folder: string): string {
                             :waiting (if lacuna--waiting t :false)
                             :managed (if (or (eglot-managed-p) (bound-and-true-p lsp-managed-mode)) t :false)
                             :menu (if (lacuna--menu-p) t :false)
+                            :lighter (substring-no-properties (lacuna-lighter))
                             :messages (concat (test-tail (messages-buffer)) (test-tail " *lacuna stderr*") (test-tail "*EGLOT stderr*"))))
       'utf-8)
      t)))

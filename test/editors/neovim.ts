@@ -51,6 +51,8 @@ export interface NeovimState {
   readonly menu: readonly string[]
   /** Of ghost text, sent and not answered. */
   readonly waiting: boolean
+  /** For the statusline. */
+  readonly status: string
 }
 
 export interface Neovim {
@@ -224,6 +226,7 @@ function State()
     ghost = table.concat(shown, '\\n'),
     attached = #vim.lsp.get_clients({ bufnr = 0, name = 'lacuna' }) > 0,
     waiting = next(waiting) ~= nil,
+    status = require('lacuna').status(),
     menu = menu_words(),
   }
   if #state.menu == 0 then state.menu = vim.empty_dict() end

@@ -117,6 +117,17 @@ describe.skipIf(reasonOf(newer) !== '')(
       await expectWritten(neovim, path, otherWay.filled)
     })
 
+    test('the statusline says while an answer is waited for', async () => {
+      await writeFile(env.LACUNA_STALL!, '')
+      try {
+        await typed(neovim, caseNamed('tabs'))
+        await neovim.until('busy', ({ status }) => status === 'Lacuna…')
+      } finally {
+        await rm(env.LACUNA_STALL!)
+      }
+      await neovim.until('no more', ({ status, ghost }) => status === '' && ghost === caseNamed('tabs').fill)
+    })
+
     test('changed between request and answer: the old answer is not taken, nothing typed is lost', async () => {
       const each = caseNamed('end of a line')
       await writeFile(env.LACUNA_STALL!, '')

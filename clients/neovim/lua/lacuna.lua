@@ -34,11 +34,30 @@ local function command()
   return { 'lacuna', '--stdio' }
 end
 
+--- As the server last told it: { busy, kind, message }; `kind` is Normal, Warning, Error or Inactive.
+local told
+
+--- For a statusline: empty while there is nothing to tell.
+---@return string
+function M.status()
+  if not told or (told.kind == 'Normal' and not told.busy) then return '' end
+  local marks = { Normal = '…', Warning = '?', Error = '!', Inactive = '-' }
+  return 'Lacuna' .. (marks[told.kind] or '') .. (told.message ~= '' and ' ' .. told.message or '')
+end
+
 --- What vim.lsp.config wants. No root: the server needs none, and one process then serves every buffer.
 function M.config()
   return {
     cmd = options.cmd or command(),
     filetypes = options.filetypes,
+    capabilities = { experimental = { didChangeStatus = true } },
+    handlers = {
+      didChangeStatus = function(_, status)
+        told = status
+        vim.cmd.redrawstatus({ bang = true })
+      end,
+    },
+    on_exit = function() told = nil end,
     init_options = {
       lacuna = vim.tbl_extend('force', {
         completion = options.menu,
