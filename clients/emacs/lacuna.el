@@ -66,7 +66,7 @@ Its text would be shown twice, in the menu and after point."
 
 (defun lacuna-contact ()
   "For `eglot-server-programs': Lacuna alone."
-  (append (lacuna-server-command) (list :initializationOptions (lacuna--options lacuna-menu))))
+  (append '(lacuna-eglot-server) (lacuna-server-command) (list :initializationOptions (lacuna--options lacuna-menu))))
 
 (defun lacuna-beside (&rest command)
   "For `eglot-server-programs': Lacuna's menu beside another server.
@@ -89,6 +89,32 @@ first: it is asked for all that rass asks one server for."
                     :add-on? t :priority -2 :multi-root t :completion-in-comments? t
                     :initialization-options (lambda () (lacuna--options lacuna-menu))
                     :server-id 'lacuna)))
+
+;;;; How the server is, in the mode line
+
+(defvar lacuna--status nil "As the server last told it: a plist of :busy, :kind and :message.")
+
+(defun lacuna--status-told (status)
+  "Keep STATUS for the mode line."
+  (setq lacuna--status status)
+  (force-mode-line-update t))
+
+(defun lacuna-lighter ()
+  "What `lacuna-mode' has in the mode line; the server's words come with the mouse."
+  (let* ((kind (plist-get lacuna--status :kind))
+         (mark (cond ((equal kind "Error") "!") ((equal kind "Warning") "?") ((equal kind "Inactive") "-")
+                     ((eq (plist-get lacuna--status :busy) t) "…") (t ""))))
+    (propertize (concat " Lacuna" mark) 'help-echo (plist-get lacuna--status :message))))
+
+;; Known to eglot by a class of its own, since others' servers need not tell.
+(defclass lacuna-eglot-server (eglot-lsp-server) () :documentation "Lacuna, as eglot's server.")
+
+(cl-defmethod eglot-client-capabilities ((_server lacuna-eglot-server))
+  (plist-put (cl-call-next-method) :experimental '(:didChangeStatus t)))
+
+(cl-defmethod eglot-handle-notification
+  ((_server lacuna-eglot-server) (_method (eql didChangeStatus)) &rest status)
+  (lacuna--status-told status))
 
 ;;;; A connection: eglot's, or our own
 
@@ -114,7 +140,7 @@ Behind rass it is not: that passes ghost text on from nobody."
                          :events-buffer-config '(:size 0 :format short)
                          :request-dispatcher (lambda (_ method params) (lacuna--asked method params))
                          :notification-dispatcher (lambda (_ method params) (lacuna--told method params))
-                         :on-shutdown (lambda (gone) (when (eq gone lacuna--own) (setq lacuna--own nil lacuna--ready nil)))
+                         :on-shutdown (lambda (gone) (when (eq gone lacuna--own) (setq lacuna--own nil lacuna--ready nil lacuna--status nil)))
                          :process (lambda ()
                                     (make-process :name "lacuna" :command command :connection-type 'pipe
                                                   :coding 'utf-8-emacs-unix :noquery t
@@ -123,7 +149,7 @@ Behind rass it is not: that passes ghost text on from nobody."
     (jsonrpc-async-request
      connection :initialize
      (list :processId (emacs-pid) :rootUri nil :clientInfo (list :name "lacuna.el" :version emacs-version)
-           :capabilities '(:general (:positionEncodings ["utf-16"])
+           :capabilities '(:general (:positionEncodings ["utf-16"]) :experimental (:didChangeStatus t)
                            :textDocument (:inlineCompletion (:dynamicRegistration :json-false)))
            :initializationOptions (lacuna--options nil))
      :success-fn (lambda (_)
@@ -138,6 +164,7 @@ Behind rass it is not: that passes ghost text on from nobody."
 
 (defun lacuna--told (method params)
   "Show what the server wants shown."
+  (when (eq method 'didChangeStatus) (lacuna--status-told params))
   (when (eq method 'window/showMessage) (message "Lacuna: %s" (plist-get params :message))))
 
 (defun lacuna-stop ()
@@ -192,10 +219,11 @@ Behind rass it is not: that passes ghost text on from nobody."
       (lacuna-stop))))
 
 (defun lacuna--warm-up (buffer)
-  "Start our own server for BUFFER where it will be wanted, so that the model is there."
+  "Start our own server for BUFFER where it will be wanted, so that the model is there.
+In *scratch* it may never be, and eglot's is enough for all the files."
   (when (buffer-live-p buffer)
     (with-current-buffer buffer
-      (unless (or lacuna--own (not lacuna-mode) (lacuna--eglot)) (lacuna--connect)))))
+      (unless (or (not buffer-file-name) lacuna--own (not lacuna-mode) (lacuna--eglot)) (lacuna--connect)))))
 
 (defun lacuna--connection ()
   "A connection that knows this buffer as it is now, and its name there.
@@ -453,7 +481,7 @@ With WHOLE take away what it replaces."
 ;;;###autoload
 (define-minor-mode lacuna-mode
   "Ghost text after point; `lacuna-ghost-map' has the keys that take it."
-  :lighter " Lacuna"
+  :lighter (:eval (lacuna-lighter))
   (if lacuna-mode
       (progn
         (setq lacuna--tick (buffer-chars-modified-tick))

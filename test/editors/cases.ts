@@ -60,7 +60,20 @@ export const cases: readonly Case[] = [
   caseOf('no line break at the end', 'open.py', 'def add(first, second):\n    return fir║', 'st + second'),
 ]
 
+/** The other server (`otherServer.ts`) has two words here, so its menu stays open; the model has another. */
+export const twoServers: Case = caseOf(
+  'two servers',
+  'both.py',
+  'def both(first):\n    return pai║\n\nprint(both(2))\n',
+  'rwise(first)',
+)
+export const othersWords = ['pairAlpha', 'pairOmega'] as const
+
+/** The model knows two texts with the same before this place, and is surer of the first. */
+export const twoWays: Case = caseOf('two ways', 'ways.py', 'def way(up, down):\n    return up║\n', ' + down')
+export const otherWay: Case = { ...twoWays, fill: ' - down', filled: twoWays.filled.replace(' + ', ' - ') }
+
 /** All texts the model must know. */
-export const knownTexts: readonly string[] = cases.map(({ filled }) => filled)
+export const knownTexts: readonly string[] = [...cases, twoServers, twoWays, otherWay].map(({ filled }) => filled)
 
 export const caseNamed = (name: string): Case => cases.find((each) => each.name === name)!

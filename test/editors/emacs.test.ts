@@ -7,7 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
-import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
+import { type Case, caseNamed, cases, knownTexts, othersWords, otherWay, twoServers, twoWays } from './cases.ts'
 import { type Emacs, findEmacs, startEmacs } from './emacs.ts'
 import { keepCapture } from './terminal.ts'
 
@@ -103,6 +103,23 @@ describe.skipIf(reason !== '')(`Emacs, ghost text from a server of its own${reas
     await expectWritten(emacs, path, each.text)
   })
 
+  test('the next candidate, the one before it, and the next one taken', async () => {
+    const path = await shown(emacs, twoWays)
+    for (const [key, other] of [
+      ['M-n', otherWay],
+      ['M-p', twoWays],
+      ['M-n', otherWay],
+    ] as const) {
+      await emacs.terminal.keys(key)
+      await emacs.until('the other candidate', ({ ghost }) => ghost === other.fill)
+      await emacs.terminal.until('it on the screen', (screen) => screen.includes(`return up${other.fill}`))
+    }
+    await emacs.terminal.keys('Tab')
+    await expectWritten(emacs, path, otherWay.filled)
+  })
+
+  test('the mode line says while an answer is waited for', () => checkLighter(emacs))
+
   test('changed between request and answer: the old answer is dropped, nothing typed is lost', async () => {
     const each = caseNamed('end of a line')
     await writeFile(env.LACUNA_STALL!, '')
@@ -134,8 +151,12 @@ describe.skipIf(reason !== '')(`Emacs, eglot with Lacuna alone${reason && ` (ski
 
   test.each(cases)('ghost text: $name', (each) => take(emacs, each))
 
+  test('the mode line says while an answer is waited for', () => checkLighter(emacs))
+
   test('one server is enough', async () => {
-    expect(await emacs.eval('(length (seq-filter (lambda (p) (process-command p)) (process-list)))')).toBe('1\n')
+    await sleep(2500) // by then it would have been started for *scratch*, too
+    const processes = await emacs.eval("(mapcar #'process-name (seq-filter #'process-command (process-list)))")
+    expect(processes).toMatch(/^\("EGLOT [^"]*"\)\n$/)
   })
 })
 
@@ -192,29 +213,87 @@ describe.skipIf(noRass !== '')(
   },
 )
 
-describe.skipIf(reason !== '')(`Emacs, beside company's menu${reason && ` (skipped: ${reason})`}`, () => {
-  let emacs: Emacs
-  beforeAll(async () => {
-    const other = [process.execPath, servers.other].map((part) => JSON.stringify(part)).join(' ')
-    const company = `(when (require 'company nil t) (setq company-idle-delay nil company-backends '(company-dabbrev)) (global-company-mode) (keymap-global-set "C-c m" #'company-manual-begin))`
-    const init = `(setq lacuna-command ${scripted()})\n${eglot(`'(${other})`)}\n${company}\n(global-lacuna-mode)`
-    emacs = await startEmacs(program, init, env)
-  })
-  afterAll(() => emacs?.close())
+/** Menus that open by themselves: what people have in place of Emacs' own. */
+const menus = [
+  {
+    name: 'company',
+    needs: 'company',
+    init: '(setq company-idle-delay 0.2 company-minimum-prefix-length 1) (global-company-mode)',
+    byHand: 'company-manual-begin',
+  },
+  {
+    name: 'corfu',
+    needs: 'corfu-terminal', // Emacs before 31 has no child frames in a terminal
+    init: '(setq corfu-auto t corfu-auto-delay 0.2 corfu-auto-prefix 1) (global-corfu-mode) (corfu-terminal-mode)',
+    byHand: 'completion-at-point',
+  },
+]
+const menuInit = ({ needs, init, byHand }: (typeof menus)[number]) =>
+  `(when (require '${needs} nil t) ${init} (keymap-global-set "C-c m" #'${byHand}))`
 
-  test('a menu that opens takes the ghost text away, and nothing is shown twice', async ({ skip }) => {
-    if ((await emacs.eval("(featurep 'company)")) !== 't\n') skip('no company')
-    const each = caseNamed('end of a line')
-    const path = await shown(emacs, each)
-    await emacs.terminal.keys('C-c', 'm')
-    await emacs.until('the menu', ({ menu }) => menu)
-    await emacs.until('no ghost text', ({ ghost }) => ghost === '')
-    await emacs.terminal.keys('C-g')
-    await emacs.until('ghost text again', ({ menu, ghost }) => !menu && ghost === each.fill)
-    await emacs.terminal.keys('Tab')
-    await expectWritten(emacs, path, each.filled)
-  })
-})
+describe.skipIf(reason !== '').each(menus)(
+  `Emacs, ghost text beside the menu of $name${reason && ` (skipped: ${reason})`}`,
+  (menu) => {
+    let emacs: Emacs
+    beforeAll(async () => {
+      const other = [process.execPath, servers.other].map((part) => JSON.stringify(part)).join(' ')
+      const init = `(setq lacuna-command ${scripted()})\n${eglot(`'(${other})`)}\n${menuInit(menu)}\n(global-lacuna-mode)`
+      emacs = await connected(await startEmacs(program, init, env))
+    })
+    afterAll(() => emacs?.close())
+
+    test('a menu that opens by itself takes its place, and gives it back', async ({ skip }) => {
+      if (!(await has(emacs, menu.needs))) skip(`no ${menu.needs}`)
+      const path = await typed(emacs, twoServers)
+      await emacs.until('the menu alone', ({ menu, ghost, waiting }) => menu && ghost === '' && !waiting)
+      const screen = await emacs.terminal.until('its words', (text) => othersWords.every((word) => text.includes(word)))
+      expect(screen).not.toContain(twoServers.fill)
+      await sleep(500) // what is answered behind the menu is not shown either
+      expect(await emacs.state()).toMatchObject({ menu: true, ghost: '' })
+      await emacs.terminal.keys('C-g')
+      await emacs.until('ghost text', ({ menu, ghost }) => !menu && ghost === twoServers.fill)
+      await emacs.terminal.keys('Tab')
+      await expectWritten(emacs, path, twoServers.filled)
+    })
+
+    test('opened by hand over ghost text: what is taken from the menu is there once', async ({ skip }) => {
+      if (!(await has(emacs, menu.needs))) skip(`no ${menu.needs}`)
+      const path = await typed(emacs, twoServers)
+      await emacs.until('the menu', ({ menu }) => menu)
+      await emacs.terminal.keys('C-g')
+      await emacs.until('ghost text', ({ menu, ghost }) => !menu && ghost === twoServers.fill)
+      await emacs.terminal.keys('C-c', 'm')
+      await emacs.until('the menu alone', ({ menu, ghost }) => menu && ghost === '')
+      await emacs.terminal.until('its words', (text) => othersWords.every((word) => text.includes(word)))
+      await emacs.terminal.keys('Enter')
+      await emacs.until('it in the buffer', ({ text }) => text.includes(`return ${othersWords[0]}\n`))
+      await expectWritten(emacs, path, twoServers.text.replace('pai\n', `${othersWords[0]}\n`))
+    })
+  },
+)
+
+describe.skipIf(reason !== '').each(menus)(
+  `Emacs, our completions in the menu of $name${reason && ` (skipped: ${reason})`}`,
+  (menu) => {
+    let emacs: Emacs
+    beforeAll(async () => {
+      const settings = "(setq lacuna-menu t lacuna-settings '(:completionBudgetMs 5000))"
+      const init = `(setq lacuna-command ${scripted()})\n${settings}\n${eglot('(lacuna-contact)')}\n${menuInit(menu)}`
+      emacs = await connected(await startEmacs(program, init, env))
+    })
+    afterAll(() => emacs?.close())
+
+    test.for(cases)('$name', async (each, { skip }) => {
+      if (!(await has(emacs, menu.needs))) skip(`no ${menu.needs}`)
+      const path = await typed(emacs, each)
+      await emacs.until('the menu', ({ menu }) => menu)
+      await emacs.terminal.until('it on the screen', (text) => text.includes(`${wordOf(each)}${each.fill}`))
+      await emacs.terminal.keys('Enter')
+      await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
+      await expectWritten(emacs, path, each.filled)
+    })
+  },
+)
 
 describe.skipIf(reason !== '')(`Emacs, lsp-mode${reason && ` (skipped: ${reason})`}`, () => {
   let emacs: Emacs
@@ -229,6 +308,7 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode${reason && ` (skipped: ${reason}
   (require 'lsp-completion)
   (require 'lsp-inline-completion)
   (setq lsp-client-packages nil)
+  (define-key lsp-inline-completion-active-map (kbd "M-RET") #'lsp-inline-completion-accept) ; no terminal has C-RET
   (lacuna-lsp-setup)
   (add-hook 'python-mode-hook #'lsp))`
     emacs = await startEmacs(program, `(setq lacuna-command ${scripted()})\n${lsp}`, env)
@@ -255,7 +335,7 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode${reason && ` (skipped: ${reason}
   test.each(cases)('its own ghost text: $name', async (each) => {
     const path = await typed(emacs, each)
     await emacs.until('ghost text', ({ others }) => others.includes(each.fill))
-    await emacs.eval('(run-with-timer 0 nil (lambda () (execute-kbd-macro (kbd "C-<return>"))))') // no terminal has that key
+    await emacs.terminal.keys('M-Enter')
     await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
     await expectWritten(emacs, path, each.filled)
   })
@@ -295,6 +375,11 @@ function eglot(contact: string): string {
 (add-hook 'python-mode-hook #'eglot-ensure)`
 }
 
+const has = async (emacs: Emacs, feature: string) => (await emacs.eval(`(featurep '${feature})`)) === 't\n'
+
+/** What the item begins with: the word before the cursor. */
+const wordOf = ({ text, cursor }: Case) => /\w*$/.exec(text.slice(0, cursor))![0]
+
 /** Two files opened at once would start two servers. */
 async function connected(emacs: Emacs): Promise<Emacs> {
   await emacs.edit('first.py', '', 1)
@@ -319,6 +404,18 @@ async function shown(emacs: Emacs, each: Case): Promise<string> {
   return path
 }
 
+async function checkLighter(emacs: Emacs): Promise<void> {
+  await writeFile(env.LACUNA_STALL!, '')
+  try {
+    await typed(emacs, caseNamed('tabs'))
+    await emacs.until('busy', ({ lighter }) => lighter === ' Lacuna…')
+    await emacs.terminal.until('it on the screen', (screen) => screen.includes('Lacuna…'))
+  } finally {
+    await rm(env.LACUNA_STALL!)
+  }
+  await emacs.until('no more', ({ lighter, ghost }) => lighter === ' Lacuna' && ghost === caseNamed('tabs').fill)
+}
+
 async function take(emacs: Emacs, each: Case): Promise<void> {
   const path = await shown(emacs, each)
   await emacs.terminal.keys('Tab')
@@ -328,5 +425,9 @@ async function take(emacs: Emacs, each: Case): Promise<void> {
 async function expectWritten(emacs: Emacs, path: string, text: string): Promise<void> {
   await emacs.until('no ghost text', ({ ghost, waiting }) => ghost === '' || !waiting)
   await emacs.terminal.keys('C-x', 'C-s')
-  await expect.poll(() => readFile(path, 'utf8'), { timeout: 5000 }).toBe(text)
+  try {
+    await expect.poll(() => readFile(path, 'utf8'), { timeout: 5000 }).toBe(text)
+  } catch (error) {
+    throw new Error(`not what is in the file; in Emacs: ${await emacs.seen()}`, { cause: error })
+  }
 }

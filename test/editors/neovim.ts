@@ -6,11 +6,13 @@
  * a state, and says what it saw when it does not come.
  */
 import { execFile, spawn, spawnSync } from 'node:child_process'
-import { mkdtemp, realpath, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { promisify } from 'node:util'
+import { expect } from 'vitest'
+import type { Case } from './cases.ts'
 
 const run = promisify(execFile)
 
@@ -49,6 +51,8 @@ export interface NeovimState {
   readonly menu: readonly string[]
   /** Of ghost text, sent and not answered. */
   readonly waiting: boolean
+  /** For the statusline. */
+  readonly status: string
 }
 
 export interface Neovim {
@@ -143,6 +147,27 @@ export async function startNeovim(
   }
 }
 
+/** Types the last character before the mark. */
+export async function typed(neovim: Neovim, { file, text, cursor }: Case): Promise<string> {
+  const before = text.slice(0, cursor - 1)
+  const lines = before.split('\n')
+  const byte = Buffer.byteLength(lines.at(-1)!)
+  const path = await neovim.edit(`${Date.now()}-${file}`, before + text.slice(cursor), [lines.length, byte])
+  await neovim.until('the server in that buffer', ({ attached }) => attached)
+  const { cursor: at } = await neovim.state()
+  // At the end of a line the cursor is on the last character.
+  await neovim.keys(at[1] === byte ? 'i' : 'a')
+  await neovim.until('insert mode at the mark', ({ mode, cursor: [, at] }) => mode === 'i' && at === byte)
+  await neovim.keys(text[cursor - 1]!)
+  return path
+}
+
+export async function expectWritten(neovim: Neovim, path: string, text: string): Promise<void> {
+  await sleep(150) // what is taken is put in after the key
+  await neovim.keys('<C-\\><C-n>:write<CR>')
+  await expect.poll(() => readFile(path, 'utf8'), { timeout: 5000 }).toBe(text)
+}
+
 function embedded(): string {
   return `
 require('lacuna').setup({
@@ -173,6 +198,19 @@ vim.api.nvim_create_autocmd('LspRequest', { callback = function(event)
   waiting[event.data.request_id] = request.type == 'pending' or nil
 end })
 
+-- Of Neovim's own menu, nvim-cmp's or blink.cmp's.
+local function menu_words()
+  local cmp, blink = package.loaded['cmp'], package.loaded['blink.cmp']
+  if cmp and cmp.core.view:visible() then
+    return vim.tbl_map(function(entry) return entry.completion_item.label end, cmp.core.view:get_entries())
+  end
+  if blink and blink.is_menu_visible() then
+    return vim.tbl_map(function(item) return item.label end, blink.get_items())
+  end
+  local items = vim.fn.complete_info({ 'items' }).items
+  return vim.tbl_map(function(item) return item.abbr ~= '' and item.abbr or item.word end, items)
+end
+
 local namespace = vim.api.nvim_create_namespace('nvim.lsp.inline_completion') -- an existing name gives its id
 function State()
   local shown = {}
@@ -188,7 +226,8 @@ function State()
     ghost = table.concat(shown, '\\n'),
     attached = #vim.lsp.get_clients({ bufnr = 0, name = 'lacuna' }) > 0,
     waiting = next(waiting) ~= nil,
-    menu = vim.iter(vim.fn.complete_info({ 'items' }).items):map(function(item) return item.abbr ~= '' and item.abbr or item.word end):totable(),
+    status = require('lacuna').status(),
+    menu = menu_words(),
   }
   if #state.menu == 0 then state.menu = vim.empty_dict() end
   return vim.json.encode(state)

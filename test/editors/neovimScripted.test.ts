@@ -3,14 +3,14 @@
  * beside a second server, and with a document that is changed while it is asked about.
  */
 import { existsSync, readFileSync } from 'node:fs'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
-import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
-import { findNeovim, findNeovim011, type Neovim, startNeovim } from './neovim.ts'
+import { caseNamed, cases, knownTexts, otherWay, twoServers, twoWays } from './cases.ts'
+import { expectWritten, findNeovim, findNeovim011, type Neovim, startNeovim, typed } from './neovim.ts'
 import { keepCapture, startTerminal, whyNoTerminal } from './terminal.ts'
 
 let folder: string
@@ -52,7 +52,8 @@ describe.skipIf(reasonOf(newer) !== '')(
   () => {
     let neovim: Neovim
     beforeAll(async () => {
-      const keys = "keys = { word = '<C-l>', line = '<C-e>', next = '<C-n>' }, settings = { showAbove = 0 }"
+      const keys =
+        "keys = { word = '<C-l>', line = '<C-e>', next = '<C-n>', previous = '<C-p>' }, settings = { showAbove = 0 }"
       neovim = await startNeovim(programOf(newer), setup(keys), env)
     })
     afterAll(() => neovim?.close())
@@ -99,6 +100,32 @@ describe.skipIf(reasonOf(newer) !== '')(
       await neovim.until('ghost text', ({ ghost }) => ghost.startsWith(each.fill))
       await neovim.keys('<Tab>')
       await expectWritten(neovim, path, each.filled)
+    })
+
+    test('the next candidate, the one before it, and the next one taken', async () => {
+      const path = await typed(neovim, twoWays)
+      await neovim.until('ghost text', ({ ghost }) => ghost === twoWays.fill)
+      for (const [key, other] of [
+        ['<C-n>', otherWay],
+        ['<C-p>', twoWays],
+        ['<C-n>', otherWay],
+      ] as const) {
+        await neovim.keys(key)
+        await neovim.until('the other candidate', ({ ghost }) => ghost.startsWith(other.fill))
+      }
+      await neovim.keys('<Tab>')
+      await expectWritten(neovim, path, otherWay.filled)
+    })
+
+    test('the statusline says while an answer is waited for', async () => {
+      await writeFile(env.LACUNA_STALL!, '')
+      try {
+        await typed(neovim, caseNamed('tabs'))
+        await neovim.until('busy', ({ status }) => status === 'Lacuna…')
+      } finally {
+        await rm(env.LACUNA_STALL!)
+      }
+      await neovim.until('no more', ({ status, ghost }) => status === '' && ghost === caseNamed('tabs').fill)
     })
 
     test('changed between request and answer: the old answer is not taken, nothing typed is lost', async () => {
@@ -160,6 +187,22 @@ describe.skipIf(reasonOf(newer) !== '')(
     afterAll(() => neovim?.close())
 
     test('with our engine stalled the menu comes all the same', () => checkOtherMenu(neovim, 'Neovim 0.12'))
+
+    test('ours in the menu too: ghost text when it is closed, and only then', async () => {
+      const path = await typed(neovim, twoServers)
+      await neovim.until('ghost text', ({ ghost }) => ghost === twoServers.fill)
+      await neovim.keys('<C-x><C-o>')
+      await neovim.until(
+        'the menu alone',
+        ({ menu, ghost }) => menu.some((label) => label.includes(twoServers.fill)) && ghost === '',
+      )
+      await sleep(400) // what was asked for before is not shown either
+      expect((await neovim.state()).ghost).toBe('')
+      await neovim.keys('<C-e>')
+      await neovim.until('ghost text', ({ menu, ghost }) => menu.length === 0 && ghost === twoServers.fill)
+      await neovim.keys('<Tab>')
+      await expectWritten(neovim, path, twoServers.filled)
+    })
   },
 )
 
@@ -221,25 +264,4 @@ async function checkOtherMenu(neovim: Neovim, name: string): Promise<void> {
   } finally {
     await rm(env.LACUNA_STALL!, { force: true })
   }
-}
-
-/** Types the last character before the mark. */
-async function typed(neovim: Neovim, { file, text, cursor }: Case): Promise<string> {
-  const before = text.slice(0, cursor - 1)
-  const lines = before.split('\n')
-  const byte = Buffer.byteLength(lines.at(-1)!)
-  const path = await neovim.edit(`${Date.now()}-${file}`, before + text.slice(cursor), [lines.length, byte])
-  await neovim.until('the server in that buffer', ({ attached }) => attached)
-  const { cursor: at } = await neovim.state()
-  // At the end of a line the cursor is on the last character.
-  await neovim.keys(at[1] === byte ? 'i' : 'a')
-  await neovim.until('insert mode at the mark', ({ mode, cursor: [, at] }) => mode === 'i' && at === byte)
-  await neovim.keys(text[cursor - 1]!)
-  return path
-}
-
-async function expectWritten(neovim: Neovim, path: string, text: string): Promise<void> {
-  await sleep(150) // what is taken is put in after the key
-  await neovim.keys('<C-\\><C-n>:write<CR>')
-  await expect.poll(() => readFile(path, 'utf8'), { timeout: 5000 }).toBe(text)
 }

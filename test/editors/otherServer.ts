@@ -1,6 +1,6 @@
 /**
- * A second language server, to stand beside ours: completes `other` to `otherServerWord` at once, and has no ghost text.
- * Bundled by `buildServers.ts`.
+ * A second language server, to stand beside ours: completes `other` to `otherServerWord` at once, has two words that begin
+ * with `pair`, and no ghost text. Bundled by `buildServers.ts`.
  */
 import {
   createConnection,
@@ -8,6 +8,7 @@ import {
   StreamMessageWriter,
   TextDocumentSyncKind,
 } from 'vscode-languageserver/node'
+import { othersWords } from './cases.ts'
 
 const connection = createConnection(new StreamMessageReader(process.stdin), new StreamMessageWriter(process.stdout))
 connection.onInitialize(() => ({
@@ -16,5 +17,8 @@ connection.onInitialize(() => ({
     completionProvider: { triggerCharacters: ['.'] },
   },
 }))
-connection.onCompletion(() => ({ isIncomplete: false, items: [{ label: 'otherServerWord' }] }))
+connection.onCompletion(() => ({
+  isIncomplete: false,
+  items: [...othersWords, 'otherServerWord'].map((label) => ({ label })),
+}))
 connection.listen()

@@ -23,18 +23,26 @@ const known = (JSON.parse(readFileSync(process.env.LACUNA_KNOWN!, 'utf8')) as st
 )
 const stall = process.env.LACUNA_STALL ?? ''
 
-/** What follows in the text that is alike the longest way back, as far as `sightBytes`; the end where none is. */
+/**
+ * What follows in the text that is alike the longest way back, as far as `sightBytes`; the end where none is. Another one
+ * with as much in sight goes on otherwise: then that is the second guess.
+ */
 const next: Script = ({ position, canvas, context }) => {
   let best: { id: number; alike: number } = { id: byteIds.end, alike: 3 }
+  let second: number | undefined
   for (const text of known) {
     for (let at = 1; at <= text.length; at++) {
       let alike = 0
       while (alike < sightBytes && alike < at && text[at - 1 - alike] === before(alike)) alike++
-      if (alike > best.alike) best = { id: text[at] ?? byteIds.end, alike }
+      const id = text[at] ?? byteIds.end
+      if (alike > best.alike) best = { id, alike }
+      else if (alike === sightBytes && id !== best.id) second = id
     }
   }
   // Behind an open slot nothing is known.
-  return [{ id: best.id, probability: before(0) === byteIds.mask ? 0.01 : 0.9999 }]
+  if (before(0) === byteIds.mask) return [{ id: best.id, probability: 0.01 }]
+  if (second === undefined) return [{ id: best.id, probability: 0.9999 }]
+  return [best.id, second].map((id, i) => ({ id, probability: [0.8, 0.1999][i]! }))
 
   function before(back: number): number | undefined {
     return canvas.get(position - 1 - back) ?? context.get(position - 1 - back)

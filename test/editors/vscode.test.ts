@@ -78,6 +78,17 @@ describe.skipIf(reason !== '')(`VS Code's language client${reason && ` (skipped:
     expect(((await fresh)?.items ?? []).map(({ insertText }) => insertText)).not.toContain(each.fill)
   })
 
+  test('the status item is busy while an answer is waited for', async () => {
+    await expect.poll(() => stub.statusItem).toMatchObject({ busy: false, text: 'Lacuna', severity: 0 })
+    await writeFile(stall, '')
+    const each = caseNamed('tabs')
+    const asked = inline(open(each), each.cursor)
+    await expect.poll(() => stub.statusItem.busy, { timeout: 5000 }).toBe(true)
+    await rm(stall)
+    await asked
+    await expect.poll(() => stub.statusItem.busy, { timeout: 5000 }).toBe(false)
+  })
+
   interface Inline {
     readonly items: { readonly insertText: string; readonly range: { readonly start: Place; readonly end: Place } }[]
   }

@@ -112,6 +112,7 @@ export function createVscodeStub(settings: Readonly<Record<string, unknown>>) {
       }
     },
   })
+  const statusItem: Record<string, unknown> = { dispose() {} }
   const languages = namespace({
     match: () => 10,
     registerInlineCompletionItemProvider: (_selector: unknown, provider: Provider) => {
@@ -126,6 +127,7 @@ export function createVscodeStub(settings: Readonly<Record<string, unknown>>) {
       registered.set('codeAction', provider)
       return disposable
     },
+    createLanguageStatusItem: () => statusItem,
   })
   const window = namespace({
     visibleTextEditors: [],
@@ -160,6 +162,7 @@ export function createVscodeStub(settings: Readonly<Record<string, unknown>>) {
           this.value = value
         }
       },
+      LanguageStatusSeverity: { Information: 0, Warning: 1, Error: 2 },
       InlineCompletionTriggerKind: { Invoke: 0, Automatic: 1 },
       version: '1.91.0',
       env: { appName: 'Visual Studio Code', appHost: 'desktop', language: 'en' },
@@ -176,6 +179,7 @@ export function createVscodeStub(settings: Readonly<Record<string, unknown>>) {
   return {
     vscode,
     registered,
+    statusItem,
     open(path: string, languageId: string, text: string): StubDocument {
       const uri = { toString: () => pathToFileURL(path).href, scheme: 'file', fsPath: path }
       let inner = TextDocument.create(uri.toString(), languageId, 1, text)

@@ -7,7 +7,7 @@ local M = {}
 ---@field filetypes? string[] where it is attached
 ---@field key? string|false takes the ghost text in insert mode; does what it did before when there is none
 ---@field keys? table<string, string|false> keys for `word`, `line`, `next`, `previous`; none by default
----@field menu? boolean offer completions in the menu too, which then opens by itself (default where ghost text is missing)
+---@field menu? boolean offer completions in the menu too, which then opens by itself, ghost text behind it (default where that is missing)
 ---@field settings? table the server's settings, without the word `lacuna` before them
 
 local ghost_text = vim.lsp.inline_completion ~= nil -- Neovim 0.12 and later
@@ -34,11 +34,30 @@ local function command()
   return { 'lacuna', '--stdio' }
 end
 
+--- As the server last told it: { busy, kind, message }; `kind` is Normal, Warning, Error or Inactive.
+local told
+
+--- For a statusline: empty while there is nothing to tell.
+---@return string
+function M.status()
+  if not told or (told.kind == 'Normal' and not told.busy) then return '' end
+  local marks = { Normal = '…', Warning = '?', Error = '!', Inactive = '-' }
+  return 'Lacuna' .. (marks[told.kind] or '') .. (told.message ~= '' and ' ' .. told.message or '')
+end
+
 --- What vim.lsp.config wants. No root: the server needs none, and one process then serves every buffer.
 function M.config()
   return {
     cmd = options.cmd or command(),
     filetypes = options.filetypes,
+    capabilities = { experimental = { didChangeStatus = true } },
+    handlers = {
+      didChangeStatus = function(_, status)
+        told = status
+        vim.cmd.redrawstatus({ bang = true })
+      end,
+    },
+    on_exit = function() told = nil end,
     init_options = {
       lacuna = vim.tbl_extend('force', {
         completion = options.menu,
@@ -120,22 +139,69 @@ function M.accept_word() return accept_part('^[^%w_\128-\255]*[%w_\128-\255]*') 
 ---@return boolean
 function M.accept_line() return accept_part('^\n*[^\n]*') end
 
---- By buffer: how many candidates there are, and how far to step on once they have come.
-local candidates, step = {}, {}
+--- By buffer: how many candidates there are, how far to step on once they have come, and what takes all of them away.
+local candidates, step, forget = {}, {}, {}
+
+--- The menus that are open, by name.
+local menus = {}
+
+--- With our completions in the menu there is no ghost text while one is open: the same text would be shown twice.
+local function opened(name)
+  if menus[name] then return end
+  menus[name] = true
+  local take_away = forget[vim.api.nvim_get_current_buf()]
+  if options.menu and take_away then take_away() end
+end
+
+local function closed(name)
+  if not menus[name] then return end
+  menus[name] = nil
+  if options.menu then ask(vim.api.nvim_get_current_buf()) end
+end
+
+--- Hears of Neovim's own menu and blink.cmp's; and of nvim-cmp's, once that is there.
+local function hear()
+  local group = vim.api.nvim_create_augroup('lacuna.menus', {})
+  for name, events in pairs({ own = { 'CompleteChanged', 'CompleteDone' }, blink = { 'BlinkCmpMenuOpen', 'BlinkCmpMenuClose' } }) do
+    for i, event in ipairs(events) do
+      local user = name == 'blink'
+      vim.api.nvim_create_autocmd(user and 'User' or event, {
+        group = group,
+        pattern = user and event or nil,
+        callback = function() (i == 1 and opened or closed)(name) end,
+      })
+    end
+  end
+end
+
+local hears_cmp = false
+local function hear_cmp()
+  local cmp = package.loaded['cmp']
+  if hears_cmp or type(cmp) ~= 'table' or not cmp.event then return end
+  hears_cmp = true
+  cmp.event:on('menu_opened', function() opened('cmp') end)
+  cmp.event:on('menu_closed', function() closed('cmp') end)
+  if cmp.core.view:visible() then opened('cmp') end
+end
 
 --- Neovim asks as "automatic", which gets one candidate. Before a step the question is made one asked by hand.
 local function watch(client)
   if client.lacuna_watched then return end
   client.lacuna_watched = true
+  hear()
   local request = client.request
   client.request = function(self, method, params, handler, buf)
     if method ~= 'textDocument/inlineCompletion' or not handler or not buf then
       return request(self, method, params, handler, buf)
     end
+    local none = { items = {} }
+    hear_cmp()
+    forget[buf] = function() handler(nil, none, { client_id = client.id, bufnr = buf, method = method }) end
     local count = step[buf]
     step[buf] = nil
     if count then params.context.triggerKind = vim.lsp.protocol.InlineCompletionTriggerKind.Invoked end
     return request(self, method, params, function(err, result, context)
+      if options.menu and next(menus) then result = result and none end
       if result and not err then candidates[buf] = #(result.items or result) end
       handler(err, result, context)
       if count and not err and candidates[buf] > 1 then vim.lsp.inline_completion.select({ bufnr = buf, count = count }) end

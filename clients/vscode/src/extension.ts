@@ -1,8 +1,16 @@
 /** Starts the server and hands it to VS Code's own language client; all else is theirs. */
 import { existsSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
-import { commands, type ExtensionContext, window, workspace } from 'vscode'
-import { type Executable, LanguageClient } from 'vscode-languageclient/node'
+import {
+  commands,
+  type ExtensionContext,
+  LanguageStatusSeverity,
+  type LanguageStatusItem,
+  languages,
+  window,
+  workspace,
+} from 'vscode'
+import { type Executable, LanguageClient, type StaticFeature } from 'vscode-languageclient/node'
 
 let client: LanguageClient | undefined
 
@@ -16,8 +24,15 @@ export async function activate(context: ExtensionContext): Promise<LanguageClien
     synchronize: { configurationSection: 'lacuna' },
   })
   client = made
+  const item = languages.createLanguageStatusItem('lacuna.status', documentSelector)
+  item.name = 'Lacuna'
+  item.command = { command: 'lacuna.showLog', title: 'Show the log' }
+  show(item, { busy: false, kind: 'Normal', message: '' })
+  made.registerFeature(tellsStatus)
+  made.onNotification('didChangeStatus', (status: Status) => show(item, status))
   context.subscriptions.push(
     output,
+    item,
     commands.registerCommand('lacuna.restart', () => made.restart()),
     commands.registerCommand('lacuna.showLog', () => output.show()),
   )
@@ -32,6 +47,35 @@ export async function activate(context: ExtensionContext): Promise<LanguageClien
 
 export function deactivate(): Promise<void> | undefined {
   return client?.stop()
+}
+
+/** As the server tells it to clients that say they understand it. */
+interface Status {
+  readonly busy: boolean
+  readonly kind: 'Normal' | 'Error' | 'Warning' | 'Inactive'
+  readonly message: string
+}
+
+const tellsStatus: StaticFeature = {
+  fillClientCapabilities(capabilities) {
+    capabilities.experimental = { ...capabilities.experimental, didChangeStatus: true }
+  },
+  initialize() {},
+  getState: () => ({ kind: 'static' }),
+  clear() {},
+}
+
+/** Behind the braces in the status bar. */
+function show(item: LanguageStatusItem, { busy, kind, message }: Status): void {
+  item.busy = busy
+  item.text = kind === 'Inactive' ? 'Lacuna: off here' : 'Lacuna'
+  item.detail = message
+  item.severity =
+    kind === 'Error'
+      ? LanguageStatusSeverity.Error
+      : kind === 'Warning'
+        ? LanguageStatusSeverity.Warning
+        : LanguageStatusSeverity.Information
 }
 
 /** The user's command, else `lacuna` on the PATH, else the server in the checkout this folder is in. */
