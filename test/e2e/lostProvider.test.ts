@@ -9,7 +9,7 @@ const marked = 'class Point:\n    def __init__(self, x, y):\n        self.x = x\
 test.each([
   ['opening', 1], // of three that try it out
   ['reading the prefix', 3],
-  ['denoising', 6],
+  ['denoising', 5],
 ])('lost while %s', async (_, passes) => {
   const preload = new URL('./failingProvider.mjs', import.meta.url).href
   const server = spawnServer(['--stdio'], { NODE_OPTIONS: `--import ${preload}`, PASSES_UNTIL_LOST: String(passes) })
