@@ -137,7 +137,8 @@ class Passes:
         a = {"ids": new(q), "positions": new(q), "gate": new(q), "sees": new(q, q, fill=False, dtype=bool), "asked": new(r), "score_ids": new(r),
              "set_ids": new(m, fill=-1), "past_slots": new(p, fill=self.pool_rows), "past_positions": new(p)}
         kept = [sum(count for i in members for _, _, count in jobs[i].keep) for members in by_shard]
-        k = bucket(max(shape[1] * q, *kept), self.KEPT)  # the same for all passes of a size, unless rows are kept twice
+        every = min(shape[1] * q, self.KEPT[-1])
+        k = bucket(max(every, *kept), self.KEPT)  # the same for all passes of a size, unless rows are kept twice
         a["keep_from"], a["keep_slots"] = np.zeros((self.data, k), np.int32), np.full((self.data, k), self.pool_rows, np.int32)
         a["sees"][:] = np.eye(q, dtype=bool)  # a row that sees nothing has no distribution
         used = set()
@@ -188,7 +189,7 @@ class Passes:
         for batch in self.batches:
             for q in rows:
                 for p in context:
-                    for asked in (self.ASKED, q)[:1 if q > 32 else 2]:  # pieces of text ask for nothing
+                    for asked in (self.ASKED, q):  # pieces of text ask for nothing, but may share a pass with a canvas
                         self.warm_one(batch * self.data, q, p, asked)
         self.jobs_run = self.passes_run = 0
         return time.perf_counter() - began
