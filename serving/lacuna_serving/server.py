@@ -4,6 +4,7 @@
 """
 import argparse
 import asyncio
+import collections
 import concurrent.futures
 import logging
 import os
@@ -19,7 +20,7 @@ class Step(kserve.Model):
     def __init__(self, name, passes):
         super().__init__(name)
         self.passes = passes
-        self.most_jobs = passes.data * max(passes.batches, default=64)  # of one pass, unless one request has more
+        self.most_jobs = max(passes.batches, default=64)  # of one pass on a shard, unless one request has more
         self.thread = concurrent.futures.ThreadPoolExecutor(1)
         self.waiting, self.running = [], None
         self.occupancy = []  # jobs of each pass, for who asks
@@ -71,12 +72,7 @@ class Step(kserve.Model):
         """Pass after pass while somebody waits. Whoever hung up (gRPC tells; of HTTP the server does not) is left out."""
         try:
             while self.waiting:
-                batch, count = [], 0
-                while self.waiting and (not batch or count + len(self.waiting[0][1]) <= self.most_jobs):
-                    request = self.waiting.pop(0)
-                    if not request[3].cancelled():
-                        batch.append(request)
-                        count += len(request[1])
+                batch = self._next()
                 if batch:
                     await asyncio.get_running_loop().run_in_executor(self.thread, self._pass, batch)
                     for *_, done, outcome in [(*r[:3], r[3], self.outcomes.pop(id(r[3]))) for r in batch]:
@@ -84,6 +80,20 @@ class Step(kserve.Model):
                             done.set_exception(outcome) if isinstance(outcome, Exception) else done.set_result(outcome)
         finally:
             self.running = None
+
+    def _next(self):
+        """Requests of the next pass, in their order, as far as their jobs have room on their shards."""
+        batch, counts = [], collections.Counter()
+        while self.waiting:
+            session, jobs, release, done = self.waiting[0]
+            shard = self.passes.shard_of(session)
+            if batch and counts[shard] + len(jobs) > self.most_jobs:
+                break
+            self.waiting.pop(0)
+            if not done.cancelled():
+                batch.append((session, jobs, release, done))
+                counts[shard] += len(jobs)
+        return batch
 
     outcomes = {}
 
