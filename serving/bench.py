@@ -209,10 +209,11 @@ class Bench:
         flops = lambda rows, pairs, asked: 2 * rows * matrices + 4 * pairs * s.layers * s.heads * s.head_dim + 2 * asked * s.width * s.vocab
         past, rows, asked = (PREFIX + SUFFIX, CANVAS, ASKED) if kind == "step" else (0, PREFIX, 0)
         pairs = rows * (past + rows) if kind == "step" else rows * (rows + 1) // 2
-        q, r, c = bucket(rows, p.ROWS), bucket(asked, p.ROWS), bucket(past, p.CONTEXT)
+        q, c = bucket(rows, p.ROWS), bucket(past, p.CONTEXT)
+        r = p.rows_asked(asked, q)
         kept = 2 * s.layers * s.kv_heads * s.head_dim * (past if kind == "step" else rows)
         head = s.width * s.vocab if asked else 0
-        return batch * flops(rows, pairs, asked), bucket(batch, p.JOBS) * flops(q, q * (q + c), r), self.size * (matrices + head + batch * kept)
+        return batch * flops(rows, pairs, asked), bucket(batch, p.jobs) * flops(q, q * (q + c), r), self.size * (matrices + head + batch * kept)
 
     def check(self, reference):
         """Largest differences of a step's answer from the same in numpy: (log-probabilities, entropy, asked rows whose first id differs)."""

@@ -2,6 +2,7 @@
 and are dropped, the least recently used first. One thread at a time."""
 import collections
 import dataclasses
+import logging
 import time
 
 import jax
@@ -10,6 +11,8 @@ import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
 from .network import jitted_step, mesh_of, place
+
+log = logging.getLogger("lacuna")
 
 
 @dataclasses.dataclass
@@ -44,11 +47,16 @@ def bucket(count, sizes):
 
 
 class Passes:
-    ROWS, KEPT = (8, 16, 32, 64, 128, 256, 512, 1024, 2048), (64, 256, 1024, 4096, 16384)
-    CONTEXT, JOBS, SETS = (64, 320, 640, 1280, 2560, 5120, 10240), (1, 2, 4, 8, 16, 32, 64, 128, 256), (1, 256, 4096, 65536, 262144)
+    """`batches`: what the number of jobs is padded to; by default powers of two. Few sizes are few programs to compile: see `warm`."""
 
-    def __init__(self, shape, weights, data=1, model=1, pool_rows=65536, dtype=jnp.float32):
+    ROWS, KEPT = (16, 32, 64, 128, 256, 512, 1024, 2048), (64, 256, 1024, 4096, 16384)
+    CONTEXT, JOBS, SETS = (128, 640, 1280, 2560, 5120, 10240), (1, 2, 4, 8, 16, 32, 64, 128, 256), (1024, 65536, 262144)
+    ASKED = 8  # rows asked of a job, or else as many as it has
+
+    def __init__(self, shape, weights, data=1, model=1, pool_rows=65536, dtype=jnp.float32, batches=()):
         self.shape, self.data, self.pool_rows = shape, data, pool_rows
+        self.batches = tuple(sorted(batches))
+        self.jobs = self.batches + tuple(n for n in self.JOBS if n > max(self.batches, default=0))
         self.mesh = mesh_of(data, model)
         self.weights = place(shape, weights, self.mesh, dtype)
         self.sharding = NamedSharding(self.mesh, PartitionSpec("data"))
@@ -107,6 +115,7 @@ class Passes:
         answer = jax.device_get(answer)
         if key not in self.compiled:
             self.compiled[key] = time.perf_counter() - began
+            log.info("a new program, %.1f s: %s", self.compiled[key], key)
         self.jobs_run, self.passes_run = self.jobs_run + len(jobs), self.passes_run + 1
         results = [None] * len(jobs)
         for shard, members in enumerate(by_shard):
@@ -114,17 +123,22 @@ class Passes:
                 results[i] = {name: values[shard, row, :len(jobs[i].asked)] for name, values in answer.items()}
         return results
 
+    def rows_asked(self, asked, rows):
+        """What `asked` rows of a job are padded to, where its rows are padded to `rows`. A row may be asked twice."""
+        return self.ASKED if asked <= self.ASKED else bucket(max(asked, rows), self.ROWS)
+
     def _padded(self, jobs, by_shard):
-        shape = (self.data, bucket(max(map(len, by_shard)), self.JOBS))
+        shape = (self.data, bucket(max(map(len, by_shard)), self.jobs))
         q = bucket(max(len(job.ids) for job in jobs), self.ROWS)
         p = bucket(max(sum(rows for _, rows, _ in job.context) for job in jobs), self.CONTEXT)
         m = bucket(max(len(job.set_ids) for job in jobs), self.SETS)
-        r = bucket(max(len(job.asked) for job in jobs), self.ROWS)
+        r = self.rows_asked(max(len(job.asked) for job in jobs), q)
         new = lambda *dims, fill=0, dtype=np.int32: np.full(shape + dims, fill, dtype)
         a = {"ids": new(q), "positions": new(q), "gate": new(q), "sees": new(q, q, fill=False, dtype=bool), "asked": new(r), "score_ids": new(r),
              "set_ids": new(m, fill=-1), "past_slots": new(p, fill=self.pool_rows), "past_positions": new(p)}
         kept = [sum(count for i in members for _, _, count in jobs[i].keep) for members in by_shard]
-        k = bucket(max(kept), self.KEPT)
+        every = min(shape[1] * q, self.KEPT[-1])
+        k = bucket(max(every, *kept), self.KEPT)  # the same for all passes of a size, unless rows are kept twice
         a["keep_from"], a["keep_slots"] = np.zeros((self.data, k), np.int32), np.full((self.data, k), self.pool_rows, np.int32)
         a["sees"][:] = np.eye(q, dtype=bool)  # a row that sees nothing has no distribution
         used = set()
@@ -169,17 +183,21 @@ class Passes:
             free.extend(held.pop(oldest))
         return [free.pop() for _ in range(count)]
 
-    def warm(self, jobs=(1,), rows=(8, 16, 32, 64), context=(640,), sets=(1, 256)):
-        """Compiles the usual shapes, so that nobody waits for it. Seconds it took."""
+    def warm(self, rows=(16, 32, 64), context=(128, 640)):
+        """Compiles what the client of an editor asks for, in each of `batches`, so that nobody waits for it. Seconds it took."""
         began = time.perf_counter()
-        for b in jobs:
+        for batch in self.batches:
             for q in rows:
                 for p in context:
-                    for m in sets:
-                        many = [Job(f"warm {i}", False, [0] * q, list(range(q)), [], None, list(range(q)), [], [0] * m, False, []) for i in range(b * self.data)]
-                        self.CONTEXT, kept = (p,), self.CONTEXT
-                        self.run(many)
-                        self.CONTEXT = kept
+                    for asked in (self.ASKED, q):  # pieces of text ask for nothing, but may share a pass with a canvas
+                        self.warm_one(batch * self.data, q, p, asked)
         self.jobs_run = self.passes_run = 0
-        self.shards.clear()
         return time.perf_counter() - began
+
+    def warm_one(self, batch, rows, context, asked):
+        jobs = [Job(f"warm {i}", False, [0] * rows, list(range(rows)), [], None, list(range(asked)), [], [], False, []) for i in range(batch)]
+        self.CONTEXT, self.shards, kept = (context,), {}, (self.CONTEXT, self.shards)
+        try:
+            self.run(jobs)
+        finally:
+            self.CONTEXT, self.shards = kept

@@ -4,6 +4,7 @@
 """
 import argparse
 import asyncio
+import collections
 import concurrent.futures
 import logging
 import os
@@ -15,19 +16,17 @@ from kserve.protocol.infer_type import InferOutput, InferResponse
 
 from . import contract
 
-MOST_JOBS = 64  # of one pass
-
-
 class Step(kserve.Model):
-    def __init__(self, name, passes, warm):
+    def __init__(self, name, passes):
         super().__init__(name)
-        self.passes, self.warm = passes, warm
+        self.passes = passes
+        self.most_jobs = max(passes.batches, default=64)  # of one pass on a shard, unless one request has more
         self.thread = concurrent.futures.ThreadPoolExecutor(1)
         self.waiting, self.running = [], None
         self.occupancy = []  # jobs of each pass, for who asks
 
     def load(self):
-        seconds = self.passes.warm(**self.warm) if self.warm else 0
+        seconds = self.passes.warm()
         logging.getLogger("lacuna").info("warm after %.1f s: %d shapes", seconds, len(self.passes.compiled))
         self.ready = True
         return True
@@ -73,12 +72,7 @@ class Step(kserve.Model):
         """Pass after pass while somebody waits. Whoever hung up (gRPC tells; of HTTP the server does not) is left out."""
         try:
             while self.waiting:
-                batch, count = [], 0
-                while self.waiting and (not batch or count + len(self.waiting[0][1]) <= MOST_JOBS):
-                    request = self.waiting.pop(0)
-                    if not request[3].cancelled():
-                        batch.append(request)
-                        count += len(request[1])
+                batch = self._next()
                 if batch:
                     await asyncio.get_running_loop().run_in_executor(self.thread, self._pass, batch)
                     for *_, done, outcome in [(*r[:3], r[3], self.outcomes.pop(id(r[3]))) for r in batch]:
@@ -86,6 +80,20 @@ class Step(kserve.Model):
                             done.set_exception(outcome) if isinstance(outcome, Exception) else done.set_result(outcome)
         finally:
             self.running = None
+
+    def _next(self):
+        """Requests of the next pass, in their order, as far as their jobs have room on their shards."""
+        batch, counts = [], collections.Counter()
+        while self.waiting:
+            session, jobs, release, done = self.waiting[0]
+            shard = self.passes.shard_of(session)
+            if batch and counts[shard] + len(jobs) > self.most_jobs:
+                break
+            self.waiting.pop(0)
+            if not done.cancelled():
+                batch.append((session, jobs, release, done))
+                counts[shard] += len(jobs)
+        return batch
 
     outcomes = {}
 
@@ -133,14 +141,16 @@ def main():
     parser.add_argument("--model", type=int, default=1, help="devices that share the weights")
     parser.add_argument("--pool_rows", type=int, default=16384, help="rows of context kept on each data shard")
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
-    parser.add_argument("--warm_jobs", type=int, nargs="*", default=[1], help="batch sizes compiled before the server is ready")
+    parser.add_argument("--warm_jobs", type=int, nargs="*", default=[1, 4, 16],
+                        help="what the jobs of a pass are padded to, on each data shard: all of it is compiled before the server is ready. With none, powers of two, when first needed")
     args = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     jax.config.update("jax_default_matmul_precision", "highest" if args.dtype == "float32" else "default")
     if os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     shape, weights = load(args.bundle)
-    passes = Passes(shape, weights, args.data, args.model, args.pool_rows, jnp.dtype(args.dtype))
-    model = Step(args.model_name if args.model_name != "model" else shape.name, passes, {"jobs": args.warm_jobs})
+    passes = Passes(shape, weights, args.data, args.model, args.pool_rows, jnp.dtype(args.dtype), args.warm_jobs)
+    model = Step(args.model_name if args.model_name != "model" else shape.name, passes)
     model.load()
     kserve.ModelServer(workers=1).start([model])
 

@@ -15,20 +15,22 @@ from safetensors.numpy import save_file
 FAMILIES = {
     "llama with adapter": dict(model_type="llama", rank=4, tied=True, attention="causal-context", kv_heads=4),
     "llama, heads that cannot be shared out": dict(model_type="llama", rank=4, tied=True, attention="causal-context", kv_heads=1),
+    "llama, extra rows without adapter": dict(model_type="llama", rank=0, tied=True, attention="causal-context", kv_heads=2, extra=True),
     "qwen2": dict(model_type="qwen2", rank=0, tied=False, attention="bidirectional", kv_heads=2),
     "qwen3": dict(model_type="qwen3", rank=0, tied=False, attention="bidirectional", kv_heads=4),
 }
 
 
-def random_folder(folder, model_type, rank, tied, attention, kv_heads, seed=1):
-    """Vocabulary 96 (ids 0 … 95), end 96, mask 97; two of the last are extra rows where there is an adapter."""
-    draw, base = np.random.default_rng(seed), 96 if rank else 98
+def random_folder(folder, model_type, rank, tied, attention, kv_heads, extra=False, seed=1):
+    """Vocabulary 96 (ids 0 … 95), end 96, mask 97; the last two are `extra` rows, always where there is an adapter."""
+    extra = extra or rank > 0
+    draw, base = np.random.default_rng(seed), 96 if extra else 98
     width, heads, head_dim, mlp, layers = 32, 4, 8, 64, 2
     new = lambda *dims: (draw.standard_normal(dims) * dims[-1] ** -0.5).astype(np.float32)
     model, adapter = {"model.embed_tokens.weight": new(base, width) * 6, "model.norm.weight": 1 + 0.1 * new(width)}, {}
     if not tied:
         model["lm_head.weight"] = new(base, width) * 3
-    if rank:
+    if extra:
         adapter |= {"lm_head.extra.weight": new(1, width) * 6, "model.embed_tokens.extra.weight": new(2, width) * 6}
     sizes = {"self_attn.q_proj": (heads * head_dim, width), "self_attn.k_proj": (kv_heads * head_dim, width), "self_attn.v_proj": (kv_heads * head_dim, width),
              "self_attn.o_proj": (width, heads * head_dim), "mlp.gate_proj": (mlp, width), "mlp.up_proj": (mlp, width), "mlp.down_proj": (width, mlp)}
@@ -48,7 +50,7 @@ def random_folder(folder, model_type, rank, tied, attention, kv_heads, seed=1):
                   num_hidden_layers=layers, head_dim=head_dim, max_position_embeddings=512, rms_norm_eps=1e-5, rope_theta=10000,
                   tie_word_embeddings=tied, vocab_size=base,
                   infill=dict(attention=attention, logits_shift=1, mask_token_id=97, end_token_ids=[96], forbidden_token_ids=[0],
-                              drafting=dict(distance=24, slots=23, open=5) if rank else None) | (dict(adapter=dict(rank=rank)) if rank else {}))
+                              drafting=dict(distance=24, slots=23, open=5) if extra else None) | (dict(adapter=dict(rank=rank)) if rank else {}))
     folder.mkdir(parents=True)
     save_file(model, folder / "model.safetensors")
     if adapter:

@@ -1,7 +1,11 @@
 """What passes promise: sharded as unsharded, batched as single, cached as uncached; what is dropped is said to be missing."""
+import asyncio
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from lacuna_serving.bundle import load
 from lacuna_serving.passes import Job, Missing, Passes, bucket
 
 IDS = np.random.default_rng(7).integers(1, 96, 400).tolist()
@@ -97,3 +101,39 @@ def test_refuses_what_the_model_does_not_have(default):
     with pytest.raises(ValueError):
         bucket(Passes.ROWS[-1] + 1, Passes.ROWS)
     assert isinstance(Missing([1]).handles, list)
+
+
+def test_what_an_editor_asks_for_is_compiled_before_it_asks(default):
+    passes = Passes(*default, pool_rows=512, batches=(1, 3))
+    passes.warm()
+    known = set(passes.compiled)
+    assert len(known) == 2 * 12
+    passes.run([text("a", IDS[:64], 1)])
+    passes.run([text("a", IDS[64:90], 2, [(1, 64, 0)], 64), text("b", IDS[:7], 1)])
+    passes.run([canvas("a", 90, [(1, 64, 0), (2, 26, 64)]), canvas("b", 7, [(1, 7, 0)]), canvas("c", 0, [], 14)])
+    assert set(passes.compiled) == known
+    passes.run([text("a", IDS[:80], 3)])  # longer than the client's pieces
+    assert set(passes.compiled) != known
+
+
+def test_the_default_model_has_no_adapter_and_two_rows_more():
+    shape, weights = load(Path(__file__).parents[2] / "models/lacuna-135m")
+    assert (shape.rank, shape.vocab, shape.input_ids, shape.mask_id, shape.end_ids) == (0, 49153, 49154, 49153, (49152,))
+    assert weights["embedding"].shape == (49154, 576) and weights["head"].shape == (49153, 576)
+    assert (weights["embedding"][:49152] == weights["head"][:49152]).all()
+    assert all(np.abs(weights["embedding"][i]).max() > 0 for i in (49152, 49153))
+    assert not [name for name in weights["layers"] if name.endswith((".A", ".B"))] and weights["layers"]["gate"].shape == (30, 1536, 576)
+
+
+def test_a_pass_has_no_more_jobs_on_a_shard_than_were_compiled(default):
+    from lacuna_serving.server import Step
+
+    async def batches():
+        step = Step("m", Passes(*default, data=2, pool_rows=64, batches=(1, 2)))
+        done = asyncio.get_running_loop().create_future
+        for session, jobs in (("a", 1), ("b", 2), ("a", 1), ("c", 1), ("b", 3)):
+            step.waiting.append((session, [None] * jobs, [], done()))
+        step.waiting[2][3].cancel()
+        return [[(session, len(jobs)) for session, jobs, *_ in step._next()] for _ in range(3)]
+
+    assert asyncio.run(batches()) == [[("a", 1), ("b", 2), ("c", 1)], [("b", 3)], []]

@@ -11,6 +11,7 @@ export default defineConfig({
     lengths: 'test/bench/lengths.ts',
     hybrid: 'test/bench/hybrid.ts',
     hybridLines: 'test/bench/hybridLines.ts',
+    servingParity: 'test/bench/servingParity.ts',
     verify: 'test/bench/verify.ts',
     benchProviders: 'test/bench/providers.ts',
     benchPeer: 'test/bench/peer.ts',
