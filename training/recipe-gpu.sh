@@ -9,7 +9,8 @@
 #   training/recipe-gpu.sh join OUT FILE                  here: OUT's pieces → weights.safetensors, what bundle.py takes
 #
 # So a machine that is taken away early leaves what was collected before. The learning rate follows the clock and ends at nothing
-# after MINUTES. Takes 16 GB of the GPU and some of the host's memory. There: Python 3.11 or newer with a CUDA build of torch, numpy,
+# after MINUTES. Takes 27 GB of the GPU. The default model was made so: two calls of one and four minutes, a third of six to
+# the end, each begun within 30 s of the last, or the machine is gone. EXTRA: more options of train.py. There: Python 3.11 or newer with a CUDA build of torch, numpy,
 # safetensors and tokenizers.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
@@ -41,12 +42,14 @@ train)
   [ $# -eq 3 ] || fail "train wants WORK MINUTES"
   [ -f "$2/base.gguf" ] || fail "$2/base.gguf is not there; bring both parts first"
   export PYTHONPATH="$2/site" PYTHONUNBUFFERED=1
-  # shellcheck disable=SC2086 # EXTRA is several words
+  extra=${EXTRA:-}
+  [ "${DEVICE:-cuda}" = cpu ] || extra="--compile $extra"
+  # shellcheck disable=SC2086 # extra is several words
   rm -f "$2/train.done"
   WORK=$2 setsid nohup bash -c '"$@"; touch "$WORK/train.done"' - python3 "$here/train.py" "$2/base.gguf" "$2/corpus" "$2/run" --device "${DEVICE:-cuda}" --rank 0 --minutes "$3" \
     --batch "${BATCH:-16}" --workers "${WORKERS:-10}" --lr 5e-4 --warm-up 100 --decay 0.8 --chunk 512 --own 64 --no-checkpoint \
     --weights python=4,typescript=3,javascript=3,rust=.8,go=.8,c=.8,lua=.8,elisp=.8,shell=.8 \
-    --whole-lines 0.2 --span 0.1 --block 0.1 --two-holes 0.05 --valid-every 2 --valid-steps 96 ${EXTRA:-} >"$2/train.log" 2>&1 &
+    --whole-lines 0.2 --span 0.1 --block 0.1 --two-holes 0.05 --valid-every 2 --valid-steps 96 $extra >"$2/train.log" 2>&1 &
   ;;
 collect)
   [ $# -eq 4 ] || fail "collect wants WORK OUT SECONDS"
