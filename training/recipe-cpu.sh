@@ -7,7 +7,7 @@
 #
 # Needs Python 3.11 or newer with training/requirements.txt installed, and pip, npm and apt for the packages.
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n 's/^# \{0,1\}//p' "$0" | sed -n 1,8p >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,$s/^# \{0,1\}//p' "$0" | sed -n 1,8p >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 folder=$(cd "$1" && pwd) minutes=${2:-20} adapter=${3:-}

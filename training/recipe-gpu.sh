@@ -68,5 +68,5 @@ join)
   cat "$2"/weights.part* >"$3"
   sha256sum "$3"
   ;;
-*) sed -n 's/^# \{0,1\}//p' "$0" | sed -n 1,14p >&2; exit 2 ;;
+*) sed -n '2,$s/^# \{0,1\}//p' "$0" | sed -n 1,14p >&2; exit 2 ;;
 esac
