@@ -136,15 +136,25 @@ def trained_tensors(net, mean):
     return out
 
 
-def load_adapter(net, path):
-    """Takes over an adapter, of this rank or a smaller one (the further ranks then begin at nothing)."""
+def load_trained(net, path):
+    """Takes over what `trained_tensors` made: an adapter, of this rank or a smaller one (the further ranks then begin at nothing);
+    or matrices, as far as 4 bits hold them."""
     held = load_file(path)
     with torch.no_grad():
         for l in range(LAYERS):
-            for n in LINEARS:
-                a, b = held[f"{l}.{n}.A"].float(), held[f"{l}.{n}.B"].float()
-                net.A[f"{l}_{n}"][:a.shape[0]] = a
-                net.B[f"{l}_{n}"][:, :b.shape[1]] = b
+            if net.rank:
+                for n in LINEARS:
+                    a, b = held[f"{l}.{n}.A"].float(), held[f"{l}.{n}.B"].float()
+                    net.A[f"{l}_{n}"][:a.shape[0]] = a
+                    net.B[f"{l}_{n}"][:, :b.shape[1]] = b
+                continue
+            for key, names in PARTS.items():
+                stems = [f"blk.{l}.{n}.weight" for n in names]
+                net.own[f"{l}_{key}"].copy_(torch.cat([blocks4.join(blocks4.unpacked(held[s + ".q"]), held[s + ".d"], held[s + ".m"]) for s in stems]))
+            for n in NORMS:
+                net.gain[f"{l}_{n}"].copy_(held[f"blk.{l}.{n}.weight"])
+        if not net.rank:
+            net.gain["output"].copy_(held["output_norm.weight"])
         net.special.copy_(held["special"].float())
         net.pad_out.copy_(held["pad_out"].float())
 
@@ -177,7 +187,7 @@ def arguments():
     p.add_argument("--context-weight", type=float, default=0.3, help="of the context rows' own loss, with --rank 0")
     p.add_argument("--mean", type=float, default=0.995, help="running mean of the weights, per step")
     p.add_argument("--masking", default="mid", choices=STAGES, help="stages of the seed's masking, for --denoise")
-    p.add_argument("--init", help="adapter to begin from")
+    p.add_argument("--init", help="adapter or weights to begin from")
     p.add_argument("--weights", default="", help="languages' weights, such as python=3,go=0.5")
     p.add_argument("--stop-after", type=float, default=1e9, help="minutes; then a checkpoint is written")
     p.add_argument("--stop-at", type=int, default=1 << 40, help="step; likewise")
@@ -218,7 +228,7 @@ def main():
     device = pick_device(o.device)
     net = Network(base, o.rank, getattr(torch, o.dtype)).to(device)
     if o.init:
-        load_adapter(net, o.init)
+        load_trained(net, o.init)
     if o.compile:
         net.compile()
     names, parameters = zip(*net.named_parameters())

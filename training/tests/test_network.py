@@ -103,3 +103,20 @@ def test_the_heads_gradients_are_those_of_autograd(base):
     (wanted * weight).sum().backward()
     assert torch.allclose(each, wanted, atol=1e-4)
     assert torch.allclose(got[0], hidden.grad, atol=1e-5) and torch.allclose(got[1], net.pad_out.grad, atol=1e-5)
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+def test_what_was_saved_is_taken_over(base, rank, tmp_path):
+    from safetensors.torch import save_file
+
+    from train import load_trained, trained_tensors
+
+    net, other = network(base, rank), network(base, rank)
+    with torch.no_grad():
+        for p in net.parameters():
+            p.add_(torch.randn_like(p) * 0.01)
+    saved = trained_tensors(net, {n: p.detach() for n, p in net.named_parameters()})
+    save_file(saved, tmp_path / "trained")
+    load_trained(other, tmp_path / "trained")
+    again = trained_tensors(other, {n: p.detach() for n, p in other.named_parameters()})
+    assert saved.keys() == again.keys() and all(torch.equal(saved[n], again[n]) for n in saved)
