@@ -11,7 +11,7 @@ export interface Gap {
 /** @throws {EngineError} when the pass fails. */
 export async function predictGap(
   engine: Engine,
-  { attention, maskId }: Pick<Manifest, 'attention' | 'maskId'>,
+  { attention, maskId, drafting }: Pick<Manifest, 'attention' | 'maskId' | 'drafting'>,
   { prefixIds, slotCount, suffixIds }: Gap,
   signal: AbortSignal,
 ): Promise<Prediction> {
@@ -31,7 +31,7 @@ export async function predictGap(
         ids: [prefixIds.at(-1)!, ...slots],
         positions: Array.from({ length: slotCount + 1 }, (_, i) => first - 1 + i),
         context: [
-          { id: suffix!.id, rows: suffix!.rows, firstPosition: first + slotCount },
+          { id: suffix!.id, rows: suffix!.rows, firstPosition: first + (drafting?.distance ?? slotCount) },
           { id: prefix!.id, rows: prefix!.rows, firstPosition: 0 },
         ],
         asked,
