@@ -5,6 +5,7 @@
 import { Aborted, UserError } from '../base/errors.ts'
 import { Connections, NoAnswer, type Opened } from '../base/httpExchange.ts'
 import { remoteAddress, shownAddress } from '../base/remote.ts'
+import { retryAfterMs } from '../base/retryAfter.ts'
 import { type Infiller, NoInfill, type TextGap, type Written } from '../infill/infiller.ts'
 import { codeIn, type Part, readPart, requestBody } from './answers.ts'
 import { eventData, MalformedAnswer } from './eventStream.ts'
@@ -109,9 +110,9 @@ export class TextEndpoint implements Infiller {
         )
       }
       case 429: {
-        const retryAfterMs = retryAfter(headers['retry-after'])
-        const wait = retryAfterMs === undefined ? '' : `; asked again in ${Math.ceil(retryAfterMs / 1000)} s`
-        return new NoInfill(`${told}: too many requests, or a quota is used up${wait}`, retryAfterMs)
+        const ms = retryAfter(headers['retry-after'])
+        const wait = ms === undefined ? '' : `; asked again in ${Math.ceil(ms / 1000)} s`
+        return new NoInfill(`${told}: too many requests, or a quota is used up${wait}`, ms)
       }
       default:
         return new NoInfill(told, retryAfter(headers['retry-after']))
@@ -172,9 +173,7 @@ function jsonOr<Other>(text: string, other: Other): unknown {
 
 const mostWaitMs = 10 * 60_000
 
-/** Seconds, or a date. */
 function retryAfter(value: string | undefined): number | undefined {
-  if (value === undefined) return undefined
-  const ms = /^\d+$/.test(value.trim()) ? Number(value) * 1000 : Date.parse(value) - Date.now()
-  return Number.isNaN(ms) ? undefined : Math.min(Math.max(ms, 0), mostWaitMs)
+  const ms = retryAfterMs(value)
+  return ms === undefined ? undefined : Math.min(ms, mostWaitMs)
 }

@@ -1,6 +1,7 @@
 /** What a hub means by an answer other than success: whether to try again, and what to tell the person. */
 import { UserError } from '../base/errors.ts'
 import { shownAddress } from '../base/remote.ts'
+import { retryAfterMs } from '../base/retryAfter.ts'
 import type { Answer } from './httpGet.ts'
 import { printable } from './licence.ts'
 import type { Hub } from './modelReference.ts'
@@ -66,9 +67,5 @@ export function refusalOf({ status, allHeaders: headers, url }: Answer, asked: A
 function askedWaitMs(headers: Answer['headers']): number | undefined {
   const limit = /"\w+"\s*;\s*r\s*=\s*0\s*;\s*t\s*=\s*(\d+)/.exec(String(headers.ratelimit ?? ''))
   if (limit) return 1000 * Number(limit[1])
-  const after = headers['retry-after']?.trim()
-  if (!after) return undefined
-  if (/^\d+$/.test(after)) return 1000 * Number(after)
-  const until = Date.parse(after)
-  return Number.isNaN(until) ? undefined : Math.max(0, until - Date.now())
+  return retryAfterMs(headers['retry-after'])
 }
