@@ -18,7 +18,6 @@ import {
   type HolesPlan,
   heldBackClamp,
   otherThanClamp,
-  type Plan,
   planHoles,
   type Scope,
   toLineFeeds,
@@ -174,15 +173,11 @@ interface Way {
   readonly begun: number
 }
 
-function firstOf({ texts, pieces, held }: HolesPlan): Pick<Plan, 'prefixIds' | 'before' | 'held'> {
-  return { prefixIds: texts[0]!, before: pieces[0]!, held: held[0]! }
-}
-
 /** Rows that write from the left fill gap after gap; for another order all rows see each other. */
-function wayOf(model: SessionModel, plan: HolesPlan, wanted: HoleOrder | undefined): Way {
+function wayOf(model: SessionModel, { texts }: HolesPlan, wanted: HoleOrder | undefined): Way {
   const order = wanted ?? holeOrderOf(model)
   const drafting = order.kind === 'left-to-right' ? draftingOf(model) : undefined
-  return { order, drafting, begun: drafting ? begunOf(model, firstOf(plan)) : 0 }
+  return { order, drafting, begun: drafting ? begunOf(model, texts[0]!) : 0 }
 }
 
 /** Encodings that are exact for as long as the text stays; where there are none, the denoiser reads the text itself. */

@@ -28,9 +28,8 @@ export async function readAhead(
   signal: AbortSignal,
 ): Promise<void> {
   if (model.attention !== 'causal-context' || elsewhere) return
-  const plan = planGap(text, offset, model)
-  const { prefixIds, suffixIds } = plan
+  const { prefixIds, suffixIds } = planGap(text, offset, model)
   const read = async (cache: EncodingCache, ids: readonly number[]) => (await cache.encode(ids, signal, 'ahead')).end()
-  await read(prefixes, prefixIds.slice(0, prefixIds.length - 1 - begunOf(model, plan))) // the rest is computed with the slots
+  await read(prefixes, prefixIds.slice(0, prefixIds.length - 1 - begunOf(model, prefixIds))) // the rest is computed with the slots
   if (ahead === 'both') await read(suffixes, suffixIds)
 }

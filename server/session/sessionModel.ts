@@ -3,7 +3,7 @@ import type { HoleOrder } from '../denoise/holeOrder.ts'
 import type { Length } from '../denoise/length.ts'
 import type { Schedule } from '../denoise/schedule.ts'
 import type { WholeContext } from '../denoise/wholeSurroundings.ts'
-import { lineTail, type Plan, type PlanModel } from '../infill/plan.ts'
+import { lineTail, type PlanModel } from '../infill/plan.ts'
 
 /** Plain data from the manifest, and the tokenizer's two ways. */
 export interface SessionModel extends PlanModel {
@@ -63,7 +63,7 @@ export function draftedLength({ slots }: Drafting, begun: number): Length {
  * How many tokens before a gap are rows of its canvas: those of the line, so that they need not be read first (with the default
  * model 338 ms of reading a gap for 565, and as many lines right: 35.6 for 34.4 % of 180 places of the fit packages).
  */
-export function begunOf(model: SessionModel, { prefixIds }: Pick<Plan, 'prefixIds'>): number {
+export function begunOf(model: SessionModel, prefixIds: readonly number[]): number {
   const most = draftingOf(model)?.begun ?? 0
   return most > 0 ? lineTail(prefixIds, most, model.tokenText) : 0
 }
