@@ -32,6 +32,11 @@ def unpacked(b):
     return torch.stack((b & 15, b >> 4), -1).flatten(-2)
 
 
+def read(held, name):
+    """The matrix whose levels, scales and minimums a file of tensors holds as NAME.q, NAME.d, NAME.m."""
+    return join(unpacked(held[f"{name}.q"]), held[f"{name}.d"], held[f"{name}.m"])
+
+
 class Rounded(torch.autograd.Function):
     """The rounded matrix in `dtype`; gradients pass as if nothing had been rounded (straight-through)."""
 

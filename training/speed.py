@@ -11,23 +11,14 @@ import torch
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from batches import synthetic  # noqa: E402
+from bundle import base_shapes  # noqa: E402
 from network import Network  # noqa: E402
 from objective import Shape  # noqa: E402
-from reference import D, HEAD_DIM, HEADS, KV_HEADS, LAYERS, VOCAB  # noqa: E402
 from train import losses, pick_device  # noqa: E402
-
-MLP = 1536
-SIZES = {"attn_q": (HEADS * HEAD_DIM, D), "attn_k": (KV_HEADS * HEAD_DIM, D), "attn_v": (KV_HEADS * HEAD_DIM, D), "attn_output": (D, HEADS * HEAD_DIM),
-         "ffn_gate": (MLP, D), "ffn_up": (MLP, D), "ffn_down": (D, MLP)}
-
 
 def random_weights():
     torch.manual_seed(0)
-    weights = {"token_embd.weight": torch.randn(VOCAB, D) * 0.1, "output_norm.weight": torch.ones(D)}
-    for l in range(LAYERS):
-        weights |= {f"blk.{l}.{n}.weight": torch.randn(*size) * size[1] ** -0.5 / 3 for n, size in SIZES.items()}
-        weights |= {f"blk.{l}.{n}.weight": torch.ones(D) for n in ("attn_norm", "ffn_norm")}
-    return weights
+    return {name: torch.ones(size) if len(size) == 1 else torch.randn(size) * size[1] ** -0.5 / 3 for name, size in base_shapes().items()}
 
 
 def main():

@@ -149,8 +149,7 @@ def load_trained(net, path):
                     net.B[f"{l}_{n}"][:, :b.shape[1]] = b
                 continue
             for key, names in PARTS.items():
-                stems = [f"blk.{l}.{n}.weight" for n in names]
-                net.own[f"{l}_{key}"].copy_(torch.cat([blocks4.join(blocks4.unpacked(held[s + ".q"]), held[s + ".d"], held[s + ".m"]) for s in stems]))
+                net.own[f"{l}_{key}"].copy_(torch.cat([blocks4.read(held, f"blk.{l}.{n}.weight") for n in names]))
             for n in NORMS:
                 net.gain[f"{l}_{n}"].copy_(held[f"blk.{l}.{n}.weight"])
         if not net.rank:
