@@ -5,7 +5,7 @@
 import type { TextEdit } from '../base/spans.ts'
 import type { Infiller, Written } from '../infill/infiller.ts'
 import { piecesAround, type Scope, textWindowSize } from '../infill/plan.ts'
-import { type FilledHole, type FilledHoles, type HolesRequest, type Outcome, outcomesOf, reasonOf } from './gaps.ts'
+import { type FilledHoles, filledHole, type HolesRequest, type Outcome, outcomesOf } from './gaps.ts'
 
 /**
  * @param now milliseconds.
@@ -33,14 +33,9 @@ export async function fillElsewhere(
   const written = await writeElsewhere(infiller, gaps, signal, (soFar) =>
     onProgress(finished(soFar).map(({ edit }) => edit)),
   )
-  const holes = finished(written).map(({ edit, reason }, i): FilledHole => {
-    const finish = written[i]!.complete ? 'ended' : 'length'
-    return {
-      ...(edit
-        ? { kind: 'completion', edit }
-        : { kind: 'nothing', reason: reasonOf(reason, { finish, ...written[i]! }) }),
-      ...{ probabilities: [], ids: [], finish, tokens: 0 },
-    }
+  const holes = finished(written).map((outcome, i) => {
+    const { text, complete } = written[i]!
+    return filledHole(outcome, { ids: [], text, probabilities: [], finish: complete ? 'ended' : 'length' })
   })
   const took = now() - started
   const cost = { writtenBy: infiller.shown, steps: 0, rows: 0, encodedRows: 0 }

@@ -25,13 +25,12 @@ import {
 import { fillElsewhere } from './fillElsewhere.ts'
 import {
   type Filled,
-  type FilledHole,
   type FilledHoles,
+  filledHole,
   type GapRequest,
   type HolesRequest,
   type Outcome,
   outcomesOf,
-  reasonOf,
 } from './gaps.ts'
 import { sureRun } from './gate.ts'
 import {
@@ -148,13 +147,7 @@ async function fillHere(
     for (const lease of leases) lease.end()
   }
   const { middles, steps, rows } = denoised
-  const holes = finished(middles).map(({ edit, reason }, i): FilledHole => {
-    const { ids, probabilities, finish } = middles[i]!
-    return {
-      ...(edit ? { kind: 'completion', edit } : { kind: 'nothing', reason: reasonOf(reason, middles[i]!) }),
-      ...{ probabilities, ids, finish, tokens: ids.length },
-    }
-  })
+  const holes = finished(middles).map((outcome, i) => filledHole(outcome, middles[i]!))
   return {
     ...{ holes, writtenBy: model.name },
     steps,

@@ -90,15 +90,24 @@ export function outcomesOf(
   })
 }
 
-/**
- * Why there is no edit.
- *
- * @param middle as ids or as text.
- */
-export function reasonOf(
-  reason: string,
-  { finish, ids = [], text = '' }: { finish: Finish; ids?: readonly number[]; text?: string },
-): string {
+/** What a gap was filled with, and how. */
+export interface HowWritten {
+  readonly ids: readonly number[] // none where it was written as text
+  readonly text?: string
+  readonly probabilities: readonly number[]
+  readonly finish: Finish
+}
+
+export function filledHole({ edit, reason }: Outcome, how: HowWritten): FilledHole {
+  const { ids, probabilities, finish } = how
+  return {
+    ...(edit ? { kind: 'completion', edit } : { kind: 'nothing', reason: reasonOf(reason, how) }),
+    ...{ probabilities, ids, finish, tokens: ids.length },
+  }
+}
+
+/** Why there is no edit. */
+function reasonOf(reason: string, { finish, ids, text = '' }: HowWritten): string {
   if (finish === 'stuck') return 'no likely token fits what is already typed'
   if (finish === 'ended' && ids.length === 0 && text === '') return 'the model left the gap empty'
   return reason
