@@ -45,7 +45,7 @@ export async function openLocalEngine(
 }
 
 /**
- * @param localOptions how the engine of this machine is opened when it is needed.
+ * @param openHere opens the engine of this machine when it is needed.
  * @throws {ServerGoneError} when nobody answers: a server that is not there at the start has no stand-in, since nobody
  *   knows whether it has ours as its model.
  * @throws {UserError} when it has another model.
@@ -53,7 +53,7 @@ export async function openLocalEngine(
 export async function openRemoteEngine(
   { address, model: named, standIn, onChange = () => {} }: RemoteEngine,
   manifest: Manifest,
-  localOptions: () => Promise<EngineOptions>,
+  openHere: () => Promise<Engine>,
 ): Promise<OpenedEngine> {
   const began = performance.now()
   const { url, model } = placeOf(address, named ?? manifest.name)
@@ -67,7 +67,7 @@ export async function openRemoteEngine(
   }
   const openLocal = async () => {
     const facts = { ...remote.facts, passRows: localPassRows }
-    return new PassesOverEngine(await openOnnxEngine(await localOptions()), facts)
+    return new PassesOverEngine(await openHere(), facts)
   }
   const parts = { openLocal: standIn ? openLocal : undefined, clock: systemClock, onChange }
   const engine = new OpenInferenceEngine(new PassesWithStandIn(remote, parts), remote.facts)

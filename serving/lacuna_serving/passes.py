@@ -67,7 +67,11 @@ class Passes:
         self.shards = {}  # of sessions
         self.run_plain, self.run_logits = jitted_step(shape, self.mesh, False), jitted_step(shape, self.mesh, True)
         self.compiled = {}  # seconds by shape, for those that were new
-        self.jobs_run, self.passes_run = 0, 0
+        self.jobs_run, self.passes_run, self.rows_dropped = 0, 0, 0
+
+    @property
+    def rows_kept(self):
+        return self.data * self.pool_rows - sum(map(len, self.free))
 
     def shard_of(self, session):
         if session not in self.shards:
@@ -180,7 +184,9 @@ class Passes:
             oldest = next((key for key in held if key not in used), None)
             if oldest is None:
                 raise ValueError(f"a pass needs more than the {self.pool_rows} rows that are kept")
-            free.extend(held.pop(oldest))
+            slots = held.pop(oldest)
+            self.rows_dropped += len(slots)
+            free.extend(slots)
         return [free.pop() for _ in range(count)]
 
     def warm(self, rows=(16, 32, 64), context=(128, 640)):

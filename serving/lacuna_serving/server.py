@@ -8,13 +8,15 @@ import collections
 import concurrent.futures
 import logging
 import os
+import time
 
 import kserve
 import numpy as np
 from kserve.errors import InvalidInput
 from kserve.protocol.infer_type import InferOutput, InferResponse
 
-from . import contract
+from . import contract, metrics
+from .hangup import CancelsWhoHungUp
 
 class Step(kserve.Model):
     def __init__(self, name, passes):
@@ -23,7 +25,7 @@ class Step(kserve.Model):
         self.most_jobs = max(passes.batches, default=64)  # of one pass on a shard, unless one request has more
         self.thread = concurrent.futures.ThreadPoolExecutor(1)
         self.waiting, self.running = [], None
-        self.occupancy = []  # jobs of each pass, for who asks
+        metrics.watch(self)
 
     def load(self):
         seconds = self.passes.warm()
@@ -69,13 +71,14 @@ class Step(kserve.Model):
         return await done
 
     async def _work(self):
-        """Pass after pass while somebody waits. Whoever hung up (gRPC tells; of HTTP the server does not) is left out."""
+        """Pass after pass while somebody waits. Whoever hung up is left out."""
         try:
             while self.waiting:
                 batch = self._next()
                 if batch:
                     await asyncio.get_running_loop().run_in_executor(self.thread, self._pass, batch)
                     for *_, done, outcome in [(*r[:3], r[3], self.outcomes.pop(id(r[3]))) for r in batch]:
+                        metrics.count(done, outcome)
                         if not done.cancelled():
                             done.set_exception(outcome) if isinstance(outcome, Exception) else done.set_result(outcome)
         finally:
@@ -90,9 +93,11 @@ class Step(kserve.Model):
             if batch and counts[shard] + len(jobs) > self.most_jobs:
                 break
             self.waiting.pop(0)
-            if not done.cancelled():
-                batch.append((session, jobs, release, done))
-                counts[shard] += len(jobs)
+            if done.cancelled():
+                metrics.REQUESTS.labels("left").inc()
+                continue
+            batch.append((session, jobs, release, done))
+            counts[shard] += len(jobs)
         return batch
 
     outcomes = {}
@@ -122,8 +127,10 @@ class Step(kserve.Model):
                     self.outcomes[id(one[1])] = InvalidInput(str(error)) if isinstance(error, ValueError) else error
 
     def _together(self, ready):
+        began = time.perf_counter()
         results = self.passes.run([job for jobs, _ in ready for job in jobs])
-        self.occupancy.append(len(results))
+        metrics.PASS_JOBS.observe(len(results))
+        metrics.PASS_SECONDS.observe(time.perf_counter() - began)
         for jobs, done in ready:
             self.outcomes[id(done)] = {"results": [results.pop(0) for _ in jobs]}
 
@@ -152,6 +159,7 @@ def main():
     passes = Passes(shape, weights, args.data, args.model, args.pool_rows, jnp.dtype(args.dtype), args.warm_jobs)
     model = Step(args.model_name if args.model_name != "model" else shape.name, passes)
     model.load()
+    kserve.model_server.app.add_middleware(CancelsWhoHungUp)
     kserve.ModelServer(workers=1).start([model])
 
 
