@@ -67,7 +67,7 @@ const dir = await resolveModel(values.model)
 const changes = { gone: 0, back: 0 }
 const editors = await openEditors(count, {
   ...{ dir, address: address.href, standIn: values.else === 'local', settings: readJson(values.settings) },
-  onChange: (sentence) => void changes[sentence.endsWith('it is back') ? 'back' : 'gone']++,
+  onChange: (sentence) => void changes[sentence.endsWith(': it is back') ? 'back' : 'gone']++,
 })
 const began = performance.now()
 const now = () => performance.now() - began

@@ -2,6 +2,7 @@
  * A crowd at work: each editor types its own files at a person's pace, for a time; then whoever still waits asks until
  * there is an answer. Knows nothing of servers.
  */
+import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { seededRandom } from '../stats.ts'
 import { playLive } from '../typing/live.ts'
@@ -41,6 +42,7 @@ export async function replay(
 ): Promise<{ keys: number; waitingForGood: number }> {
   const { seconds, slow, seed, patienceMs } = options
   const stop = AbortSignal.timeout(1000 * seconds)
+  setMaxListeners(editors.length + 1, stop)
   const played = editors.map(async ({ watched, passes }, i) => {
     const random = seededRandom(seed + i)
     // Nobody begins with all others.
