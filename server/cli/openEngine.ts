@@ -35,6 +35,8 @@ export interface OpenedEngine {
 }
 
 const deadlineMs = 20_000
+/** Where nobody stands in, a server with much to do is waited for: what is asked again only stands behind all others. */
+const mostDeadlines = 6
 
 export async function openLocalEngine(
   options: EngineOptions,
@@ -57,7 +59,8 @@ export async function openRemoteEngine(
 ): Promise<OpenedEngine> {
   const began = performance.now()
   const { url, model } = placeOf(address, named ?? manifest.name)
-  const options = { url, model, token: await bearerToken('LACUNA_ENGINE_TOKEN'), deadlineMs }
+  const token = await bearerToken('LACUNA_ENGINE_TOKEN')
+  const options = { url, model, token, deadlineMs, mostDeadlines: standIn ? 1 : mostDeadlines }
   const remote = await openRemotePasses(options, new AbortController().signal)
   try {
     checkSameModel(remote, manifest)
