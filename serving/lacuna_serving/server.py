@@ -24,7 +24,7 @@ class Step(kserve.Model):
         self.passes = passes
         self.most_jobs = max(passes.batches, default=64)  # of one pass on a shard, unless one request has more
         self.thread = concurrent.futures.ThreadPoolExecutor(1)
-        self.waiting, self.running = [], None
+        self.waiting, self.running, self.was_large = [], None, False
         metrics.watch(self)
 
     def load(self):
@@ -85,19 +85,23 @@ class Step(kserve.Model):
             self.running = None
 
     def _next(self):
-        """Requests of the next pass, in their order, as far as their jobs have room on their shards."""
+        """Requests of the next pass, in their order, as far as their jobs have room on their shards. A pass is padded to its largest job,
+        so small ones (canvases) and large ones (pieces of text) take turns where both wait."""
+        there = [request for request in self.waiting if not request[-1].cancelled()]
+        metrics.REQUESTS.labels("left").inc(len(self.waiting) - len(there))
+        small, large = [], []
+        for request in there:
+            (large if any(len(job.ids) > self.passes.ROWS[0] for job in request[1]) else small).append(request)
+        self.was_large = bool(large) and not (small and self.was_large)
         batch, counts = [], collections.Counter()
-        while self.waiting:
-            session, jobs, release, done = self.waiting[0]
-            shard = self.passes.shard_of(session)
-            if batch and counts[shard] + len(jobs) > self.most_jobs:
+        for request in large if self.was_large else small:
+            shard, jobs = self.passes.shard_of(request[0]), len(request[1])
+            if batch and counts[shard] + jobs > self.most_jobs:
                 break
-            self.waiting.pop(0)
-            if done.cancelled():
-                metrics.REQUESTS.labels("left").inc()
-                continue
-            batch.append((session, jobs, release, done))
-            counts[shard] += len(jobs)
+            batch.append(request)
+            counts[shard] += jobs
+        taken = {id(request) for request in batch}
+        self.waiting = [request for request in there if id(request) not in taken]
         return batch
 
     outcomes = {}
