@@ -7,7 +7,7 @@ export interface Asked {
   readonly editor: number
   readonly atMs: number // since the run began
   readonly endMs: number
-  /** `superseded`: a newer one of the same editor won. `failed`: the editor was told of an error. */
+  /** `superseded`: a newer one of the same editor won, or its budget was over. `failed`: the editor was told of an error. */
   readonly outcome: 'offer' | 'nothing' | 'superseded' | 'failed'
   readonly byModel: boolean // else it was known
   readonly error?: string

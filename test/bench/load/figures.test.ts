@@ -19,10 +19,10 @@ test('what was asked is counted by how it ended, and timed where the model answe
     asked(1, 9, 10, 'failed'),
   ]
   expect(loadFigures(all, 7, 10, 500)).toMatchObject({
-    ...{ keys: 7, requests: 5, requests_a_second: 0.5, answered: 3, shown: 2, superseded: 1, failed: 1 },
+    ...{ keys: 7, requests: 5, requests_a_second: 0.5, answered: 3, shown: 2, superseded_or_late: 1, failed: 1 },
     ...{ errors: { gone: 1 }, by_the_model: 2, within_budget_percent: 50 },
     answer_of_the_model_ms: { count: 2, p50: 800, p95: 800, most: 800 },
-    known_answer_ms: { count: 1, p50: 3 },
+    known_or_partial_answer_ms: { count: 1, p50: 3 },
   })
 })
 
@@ -41,8 +41,10 @@ describe('a restart', () => {
     ]
     expect(outageFigures(all, outage)).toEqual({
       down_s: 4,
-      asked_while_down: { requests: 5, answered: 1, superseded: 1, failed: 3 },
+      asked_while_down: { requests: 5, answered: 1, superseded_or_late: 1, failed: 3 },
       ...{ hit: 3, editors_hit: 2, answered_again: 3, lost_for_good: 0 },
+      answer_before_ms: { count: 0 },
+      answer_afterwards_ms: { count: 1, p50: 1000, p95: 1000, most: 1000 },
       after_it_was_back_s: { p50: 2, p95: 4, most: 4 },
     })
   })

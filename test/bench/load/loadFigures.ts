@@ -15,13 +15,13 @@ export function loadFigures(asked: readonly Asked[], keys: number, seconds: numb
     requests_a_second: rounded(asked.length / seconds, 2),
     answered: answered.length,
     shown: count('offer'),
-    superseded: count('superseded'),
+    superseded_or_late: count('superseded'),
     failed: count('failed'),
     errors: Object.fromEntries(errors),
     by_the_model: byModel.length,
     completions_a_second: rounded(byModel.length / seconds, 2),
     answer_of_the_model_ms: timesOf(byModel),
-    known_answer_ms: timesOf(answered.filter((one) => !one.byModel)),
+    known_or_partial_answer_ms: timesOf(answered.filter((one) => !one.byModel)),
     within_budget_percent: rounded(
       (100 * byModel.filter((one) => msOf(one) <= budgetMs).length) / Math.max(1, byModel.length),
     ),
@@ -30,7 +30,8 @@ export function loadFigures(asked: readonly Asked[], keys: number, seconds: numb
 
 const msOf = ({ atMs, endMs }: Asked) => endMs - atMs
 
-function timesOf(asked: readonly Asked[]) {
+/** Milliseconds from request to answer. */
+export function timesOf(asked: readonly Asked[]) {
   if (asked.length === 0) return { count: 0 }
   const ms = asked.map(msOf)
   const of = (q: number) => rounded(quantile(ms, q), 0)

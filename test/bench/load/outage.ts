@@ -1,6 +1,7 @@
 /** What a restart of the server did to those who asked. Pure. */
 import { median, quantile, rounded } from '../stats.ts'
 import { type Asked, isAnswered } from './asked.ts'
+import { timesOf } from './loadFigures.ts'
 
 /** Times in milliseconds since the run began. */
 export interface Outage {
@@ -27,13 +28,15 @@ export function outageFigures(asked: readonly Asked[], { beganMs, backMs }: Outa
     asked_while_down: {
       requests: during.length,
       answered: during.filter(isAnswered).length,
-      superseded: during.filter(({ outcome }) => outcome === 'superseded').length,
+      superseded_or_late: during.filter(({ outcome }) => outcome === 'superseded').length,
       failed: during.filter(({ outcome }) => outcome === 'failed').length,
     },
     hit: hit.length,
     editors_hit: new Set(hit.map(({ editor }) => editor)).size,
     answered_again: waits.length,
     lost_for_good: hit.length - waits.length,
+    answer_before_ms: timesOf(asked.filter((one) => one.byModel && isAnswered(one) && one.endMs < beganMs)),
+    answer_afterwards_ms: timesOf(asked.filter((one) => one.byModel && isAnswered(one) && one.atMs >= until)),
     after_it_was_back_s: {
       p50: rounded(median(waits) / 1000),
       p95: rounded(quantile(waits, 0.95) / 1000),

@@ -15,6 +15,8 @@ export interface ReplayOptions {
   readonly seconds: number
   /** How many times slower than people type. */
   readonly slow: number
+  /** Editors begin one after the other, all within so many seconds. */
+  readonly ramp: number
   readonly seed: number
   /** How long who still waits at the end may have to wait, milliseconds. */
   readonly patienceMs: number
@@ -23,7 +25,7 @@ export interface ReplayOptions {
 const averageKeyMs = 260 // at the least (`timing.ts`)
 const againMs = 2_000
 
-/** Enough for the time, in several files where one has too few places. */
+/** Enough for the time, in several files where one has too few places; the first one is opened at once. */
 export function recordingsFor(sources: readonly Source[], editor: number, options: ReplayOptions): Recording[] {
   const { seconds, slow, seed } = options
   const random = seededRandom(seed * 1000 + editor)
@@ -31,7 +33,9 @@ export function recordingsFor(sources: readonly Source[], editor: number, option
   const recordings: Recording[] = []
   for (let keys = 0; keys < wanted; keys += recordings.at(-1)!.keys.length)
     recordings.push(record(sources[Math.floor(random() * sources.length)]!, wanted, random))
-  return recordings
+  const [first, ...others] = recordings
+  const [opening, ...keys] = first!.keys
+  return [{ ...first!, keys: [{ ...opening!, waitMs: 0 }, ...keys] }, ...others]
 }
 
 /** @returns keys pressed, and editors that never got an answer to their last request. */
@@ -40,13 +44,12 @@ export async function replay(
   sources: readonly Source[],
   options: ReplayOptions,
 ): Promise<{ keys: number; waitingForGood: number }> {
-  const { seconds, slow, seed, patienceMs } = options
+  const { seconds, slow, ramp, seed, patienceMs } = options
   const stop = AbortSignal.timeout(1000 * seconds)
   setMaxListeners(editors.length + 1, stop)
   const played = editors.map(async ({ watched, passes }, i) => {
     const random = seededRandom(seed + i)
-    // Nobody begins with all others.
-    await sleep(random() * Math.min(1000 * seconds, 10_000 * slow) * 0.2, undefined)
+    await sleep((1000 * ramp * i) / editors.length)
     const live = { clientDelayMs: 0, speed: 1 / slow, reaction: () => slow * drawReaction(random), stop }
     const { keys } = await playLive(watched, passes, recordingsFor(sources, i, options), live)
     return keys
@@ -56,7 +59,7 @@ export async function replay(
   const waited = editors.map(async ({ watched }) => {
     while (watched.inHand > 0 && performance.now() < until) await sleep(100)
     while (!isSatisfied(watched) && performance.now() < until) {
-      await watched.again()
+      await Promise.race([watched.again(), sleep(until - performance.now())])
       if (!isSatisfied(watched)) await sleep(againMs)
     }
     return isSatisfied(watched)
