@@ -107,7 +107,16 @@ class Passes:
         return sorted({handle for job in jobs for handle, *_ in job.context if (job.session, handle) not in self.held[self.shard_of(job.session)]})
 
     def run(self, jobs):
-        """Answers of the jobs, in one pass; they were checked and miss nothing. Each: arrays over its asked rows."""
+        """Answers of the jobs, in one pass; they were checked and miss nothing. Each: arrays over its asked rows. Of a pass that fails nothing
+        is kept."""
+        try:
+            return self._run(jobs)
+        except Exception:
+            for job in jobs:
+                self.release(job.session, [handle for handle, *_ in job.keep])
+            raise
+
+    def _run(self, jobs):
         by_shard = [[] for _ in range(self.data)]
         for i, job in enumerate(jobs):
             by_shard[self.shard_of(job.session)].append(i)

@@ -107,10 +107,21 @@ class Step(kserve.Model):
     outcomes = {}
 
     def _pass(self, batch):
+        """Where a pass fails each request gets one of its own, since the fault may be another's."""
+        try:
+            self._together(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                self.outcomes[id(batch[0][-1])] = InvalidInput(str(error)) if isinstance(error, ValueError) else error
+                return
+            for request in batch:
+                self._pass([request])
+
+    def _together(self, batch):
         for session, _, release, _ in batch:
             self.passes.release(session, release)
         ready = []
-        for session, jobs, _, done in batch:
+        for _, jobs, _, done in batch:
             missing = self.passes.missing(jobs)
             if missing:
                 self.outcomes[id(done)] = {"results": [], "missing": missing}
@@ -118,19 +129,6 @@ class Step(kserve.Model):
                 ready.append((jobs, done))
         if not ready:
             return
-        try:
-            self._together(ready)
-        except Exception as error:  # of one of them, perhaps: each alone
-            if len(ready) == 1:
-                self.outcomes[id(ready[0][1])] = InvalidInput(str(error)) if isinstance(error, ValueError) else error
-                return
-            for one in ready:
-                try:
-                    self._together([one])
-                except Exception as error:
-                    self.outcomes[id(one[1])] = InvalidInput(str(error)) if isinstance(error, ValueError) else error
-
-    def _together(self, ready):
         began = time.perf_counter()
         results = self.passes.run([job for jobs, _ in ready for job in jobs])
         metrics.PASS_JOBS.observe(len(results))
