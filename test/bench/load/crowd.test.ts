@@ -52,7 +52,7 @@ async function crowd(count: number, standIn: boolean) {
       return { engine, session, passes: countPasses(engine), watched: new WatchedEditor(session, i, now) }
     }),
   )
-  const playing = replay(editors, [source], { seconds, slow: 1, ramp: 0.5, seed: 7, patienceMs: 5_000 })
+  const playing = replay(editors, [source], { seconds, slow: 1, ramp: 0.5, seed: 7, patience: 5 })
   await sleep((1000 * seconds) / 3)
   await server.die()
   const beganMs = now()

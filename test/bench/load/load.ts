@@ -23,6 +23,7 @@ const help = `node dist/benchLoad.js --engine http://127.0.0.1:PORT [options]
   --seconds N         of typing (default 120, at most 3600)
   --slow X            people who type X times slower (default 1)
   --ramp N            they begin one after the other, within N seconds (default a tenth of the time)
+  --patience N        seconds that who still waits at the end may have to wait (default 300, at most 3600)
   --else WHAT         what answers while the server is gone: nothing (default) or local (one engine for all)
   --restart CMD       a shell command that stops the server and starts it again, run in the middle
   --model DIR         a bundle, by folder or name (default: as the server takes it)
@@ -39,6 +40,7 @@ const { values } = parseArgs({
     seconds: { type: 'string', default: '120' },
     slow: { type: 'string', default: '1' },
     ramp: { type: 'string' },
+    patience: { type: 'string', default: '300' },
     else: { type: 'string', default: 'nothing' },
     restart: { type: 'string' },
     model: { type: 'string' },
@@ -56,11 +58,12 @@ if (values.help) {
 const address = addressOf(values.engine)
 const [count, seconds, seed] = [number('editors', 1, 1000), number('seconds', 1, 3600), number('seed', 0, 1e9)]
 const slow = number('slow', 0.1, 10_000)
+const patience = number('patience', 0, 3600)
 const ramp = values.ramp === undefined ? seconds / 10 : number('ramp', 0, seconds)
 if (values.else !== 'nothing' && values.else !== 'local') fail(`--else ${values.else}: there are nothing and local`)
 /** Of ghost text, by default. */
 const budgetMs = 500
-const [sampledMs, toldMs, patienceMs] = [500, 10_000, 300_000]
+const [sampledMs, toldMs] = [500, 10_000]
 
 // Runs from the build folder.
 const root = fileURLToPath(new URL('../', import.meta.url))
@@ -82,7 +85,7 @@ const heap: number[] = []
 const sampling = setInterval(() => void sample(), sampledMs)
 const telling = setInterval(tell, toldMs)
 const restarting = values.restart === undefined ? undefined : setTimeout(restart, 500 * seconds, values.restart)
-const { keys, waitingForGood } = await replay(watched, sources, { seconds, slow, ramp, seed, patienceMs })
+const { keys, waitingForGood } = await replay(watched, sources, { seconds, slow, ramp, seed, patience })
 for (const timer of [sampling, telling, restarting]) clearTimeout(timer)
 await sample()
 const ran = now() / 1000
@@ -97,8 +100,8 @@ const figures = {
   asked: loadFigures(asked, keys, ran, budgetMs),
   steps_a_request_of_the_model: rounded(passes / Math.max(1, asked.filter((one) => one.byModel).length), 2),
   server: server.figures(ran),
-  ...(outage ? { restart: { ...outageFigures(asked, outage), told_gone: changes.gone, told_back: changes.back } } : {}),
-  told_gone: changes.gone,
+  ...(outage ? { restart: outageFigures(asked, outage) } : {}),
+  told: changes,
   editors_without_their_last_answer: waitingForGood,
   client_heap_mb: heap.map((bytes) => rounded(bytes / 1e6, 0)),
 }
@@ -139,10 +142,14 @@ function addressOf(given: string | undefined): URL {
   return url
 }
 
-function number(name: 'editors' | 'seconds' | 'seed' | 'slow' | 'ramp', least: number, most: number): number {
+function number(
+  name: 'editors' | 'seconds' | 'seed' | 'slow' | 'ramp' | 'patience',
+  least: number,
+  most: number,
+): number {
   const value = Number(values[name])
-  const whole = name === 'slow' || name === 'ramp' || Number.isInteger(value)
-  if (!whole || !(value >= least && value <= most))
+  const fits = name === 'slow' || name === 'ramp' || Number.isInteger(value)
+  if (!fits || !(value >= least && value <= most))
     fail(`--${name} ${values[name]}: wanted a number from ${least} to ${most}`)
   return value
 }

@@ -18,8 +18,8 @@ export interface ReplayOptions {
   /** Editors begin one after the other, all within so many seconds. */
   readonly ramp: number
   readonly seed: number
-  /** How long who still waits at the end may have to wait, milliseconds. */
-  readonly patienceMs: number
+  /** Seconds that who still waits at the end may have to wait. */
+  readonly patience: number
 }
 
 const averageKeyMs = 260 // at the least (`timing.ts`)
@@ -44,7 +44,7 @@ export async function replay(
   sources: readonly Source[],
   options: ReplayOptions,
 ): Promise<{ keys: number; waitingForGood: number }> {
-  const { seconds, slow, ramp, seed, patienceMs } = options
+  const { seconds, slow, ramp, seed, patience } = options
   const stop = AbortSignal.timeout(1000 * seconds)
   setMaxListeners(editors.length + 1, stop)
   const played = editors.map(async ({ watched, passes }, i) => {
@@ -55,7 +55,7 @@ export async function replay(
     return keys
   })
   const keys = (await Promise.all(played)).reduce((sum, count) => sum + count, 0)
-  const until = performance.now() + patienceMs
+  const until = performance.now() + 1000 * patience
   const waited = editors.map(async ({ watched }) => {
     while (watched.inHand > 0 && performance.now() < until) await sleep(100)
     while (!isSatisfied(watched) && performance.now() < until) {
