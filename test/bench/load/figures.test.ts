@@ -50,8 +50,17 @@ describe('a restart', () => {
   })
 
   test('loses what nobody answers', () => {
-    const all = [asked(0, 900, 950, 'offer'), asked(0, 1100, 1200, 'failed'), asked(1, 6000, 6100, 'offer')]
-    expect(outageFigures(all, outage)).toMatchObject({ hit: 1, answered_again: 0, lost_for_good: 1 })
+    const all = [
+      asked(0, 900, 950, 'offer'),
+      asked(0, 1100, 1200, 'failed'),
+      asked(1, 5200, 5400, 'failed'),
+      asked(1, 6000, 6100, 'offer'),
+    ]
+    expect(outageFigures(all, outage)).toMatchObject({
+      ...{ hit: 2, answered_again: 1, lost_for_good: 1 },
+      after_it_was_back_s: { p50: 0.7, p95: 0.7, most: 0.7 },
+    })
+    expect(outageFigures(all.slice(0, 2), outage)).not.toHaveProperty('after_it_was_back_s')
   })
 })
 

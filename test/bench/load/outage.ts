@@ -11,18 +11,17 @@ export interface Outage {
 
 /**
  * A request is hit when it failed after the outage began. It is lost when its editor got no answer afterwards, to this
- * request or a newer one.
+ * request or a newer one. Waits are counted from when the server was back.
  */
 export function outageFigures(asked: readonly Asked[], { beganMs, backMs }: Outage) {
   const until = backMs ?? Number.POSITIVE_INFINITY
   const during = asked.filter(({ atMs, endMs }) => endMs >= beganMs && atMs < until)
   const hit = asked.filter(({ outcome, endMs }) => outcome === 'failed' && endMs >= beganMs)
-  const later = hit.map((one) =>
-    asked
-      .filter((other) => other.editor === one.editor && isAnswered(other) && other.endMs > one.endMs)
-      .reduce((first, { endMs }) => Math.min(first, endMs), Number.POSITIVE_INFINITY),
-  )
-  const waits = later.filter(Number.isFinite).map((endMs, i) => endMs - Math.max(until, hit[i]!.endMs))
+  const waits = hit.flatMap((one) => {
+    const later = asked.filter((other) => other.editor === one.editor && isAnswered(other) && other.endMs > one.endMs)
+    const first = later.reduce((least, { endMs }) => Math.min(least, endMs), Number.POSITIVE_INFINITY)
+    return later.length > 0 ? [Math.max(0, first - Math.max(until, one.endMs))] : []
+  })
   return {
     down_s: backMs === undefined ? undefined : rounded((backMs - beganMs) / 1000),
     asked_while_down: {
@@ -37,10 +36,11 @@ export function outageFigures(asked: readonly Asked[], { beganMs, backMs }: Outa
     lost_for_good: hit.length - waits.length,
     answer_before_ms: timesOf(asked.filter((one) => one.byModel && isAnswered(one) && one.endMs < beganMs)),
     answer_afterwards_ms: timesOf(asked.filter((one) => one.byModel && isAnswered(one) && one.atMs >= until)),
-    after_it_was_back_s: {
-      p50: rounded(median(waits) / 1000),
-      p95: rounded(quantile(waits, 0.95) / 1000),
-      most: rounded(Math.max(...waits) / 1000),
-    },
+    ...(waits.length > 0 ? { after_it_was_back_s: secondsOf(waits) } : {}),
   }
+}
+
+function secondsOf(ms: readonly number[]) {
+  const [p50, p95, most] = [median(ms), quantile(ms, 0.95), Math.max(...ms)].map((value) => rounded(value / 1000))
+  return { p50, p95, most }
 }
