@@ -44,19 +44,6 @@ import {
   scheduleOf,
 } from './sessionModel.ts'
 
-export {
-  type AskedHole,
-  askedFor,
-  type Certainty,
-  type Cost,
-  type Filled,
-  type FilledHole,
-  type FilledHoles,
-  type GapRequest,
-  type HolesRequest,
-  unasked,
-} from './gaps.ts'
-
 export interface Rooms {
   readonly model: SessionModel
   readonly prefixes: EncodingCache
