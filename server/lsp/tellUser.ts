@@ -1,6 +1,6 @@
 /** What goes wrong, to the log and to the user: once for each class of failure, since silence looks like no suggestion. */
 import { type Connection, MessageType, ShowMessageNotification } from 'vscode-languageserver'
-import { Aborted, messageOf, stackOf, UserError } from '../base/errors.ts'
+import { Aborted, detailsOf, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 
 export class TellUser {
@@ -38,8 +38,7 @@ export class TellUser {
   failed(what: string, error: unknown): void {
     if (error instanceof Aborted) return
     const kind = error instanceof Error ? error.name : 'Error'
-    const details = error instanceof UserError ? messageOf(error) : stackOf(error)
-    this.log('error', `${what} failed: ${details}`)
+    this.log('error', `${what} failed: ${detailsOf(error)}`)
     if (this.failedClasses.has(kind)) return
     this.failedClasses.add(kind)
     this.show(MessageType.Error, `Lacuna: ${what} failed: ${messageOf(error)}`)

@@ -5,7 +5,7 @@
  * next one finds it done; it ends when a newer snapshot of its document asks, or when all who wait for it have cancelled.
  */
 import type { Clock } from '../base/clock.ts'
-import { Aborted, abortReason, messageOf, rejected } from '../base/errors.ts'
+import { Aborted, abortReason, detailsOf, messageOf, rejected } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 import { applyEdit, type TextEdit } from '../base/spans.ts'
 import {
@@ -54,10 +54,10 @@ type Result = Filled & Partial<Pick<Candidates, 'others'>>
 interface Job {
   readonly place: Place
   readonly controller: AbortController
-  readonly result: Promise<Result>
+  readonly result: Promise<KeptCompletion>
   readonly invoked: boolean
-  shown: TextEdit | undefined // best so far
-  waiting: number // requests
+  shown: KeptText | undefined // best so far
+  waiting: number // requests that will hear what becomes of it
   wantedLater: boolean // a request whose budget it missed will ask again
 }
 
@@ -152,17 +152,16 @@ export class LiveSession implements Session {
       () => 'budget' as const,
       () => 'budget' as const,
     )
-    const filled = this.work(request, virtual, place, signal)
+    const filled = this.work(request, virtual, place, budgetReached, signal)
     filled.catch(() => {}) // told to those who still wait
     try {
       const first = await Promise.race([filled, budgetReached, rejected(signal)])
-      if (first !== 'budget') return answerOf(keptOf(first, offset, showAbove), offset, request)
-      const job = this.jobs.get(place.uri)
-      if (!job || !samePlace(job.place, place)) return { kind: 'pending' }
-      job.wantedLater = true
+      if (first !== 'budget') return answerOf(first, offset, request)
+      const running = this.jobs.get(place.uri)
+      const shown = running && samePlace(running.place, place) ? running.shown : undefined
       const hides = !request.invoked && showAbove > 0
-      if (!job.shown || (hides && !isWorthALook(job.shown.text))) return { kind: 'pending' }
-      const partial: KeptCompletion = { ...keptText(job.shown, offset), kind: 'partial' }
+      if (!shown || (hides && !isWorthALook(shown.text))) return { kind: 'pending' }
+      const partial: KeptCompletion = { ...shown, kind: 'partial' }
       this.completions.set(place, partial)
       return answerOf(partial, offset, request)
     } finally {
@@ -178,8 +177,14 @@ export class LiveSession implements Session {
     return { uri, scope, before: text.slice(start, offset), after: text.slice(offset, end) }
   }
 
-  /** The document's job at this place, after the pause where a new one must begin. */
-  private async work(request: InfillRequest, virtual: Virtual, place: Place, signal: AbortSignal): Promise<Result> {
+  /** What the document's job at this place comes to within the budget; after the pause where a new one must begin. */
+  private async work(
+    request: InfillRequest,
+    virtual: Virtual,
+    place: Place,
+    budgetReached: Promise<'budget'>,
+    signal: AbortSignal,
+  ): Promise<KeptCompletion | 'budget'> {
     const { clock, settings } = this.options
     const arrival = ++this.arrivals
     this.newest.set(place.uri, { arrival, place })
@@ -198,7 +203,9 @@ export class LiveSession implements Session {
     job.waiting++
     try {
       // A job that ends is told at once, not after the pass in hand.
-      return await Promise.race([job.result, rejected(job.controller.signal), rejected(signal)])
+      const first = await Promise.race([job.result, rejected(job.controller.signal), budgetReached, rejected(signal)])
+      if (first === 'budget') job.wantedLater = true
+      return first
     } finally {
       job.waiting--
       const cancelled = signal.aborted && abortReason(signal).why === 'cancelled'
@@ -242,10 +249,11 @@ export class LiveSession implements Session {
       certainty: invoked ? askedFor : unasked(showAbove),
     }
     const onProgress = (edit: TextEdit) => {
-      job.shown = edit
+      job.shown = keptText(edit, offset)
     }
     const fill = invoked ? fillCandidates : fillGap
-    const result: Promise<Result> = fill(this.rooms, gap, controller.signal, onProgress)
+    const filling: Promise<Result> = fill(this.rooms, gap, controller.signal, onProgress)
+    const result = filling.then((filled) => this.finished(place, offset, filled))
     const job: Job = {
       place,
       controller,
@@ -257,24 +265,25 @@ export class LiveSession implements Session {
     }
     this.jobs.set(place.uri, job)
     result
-      .then(
-        (filled) => this.finished(place, offset, filled),
-        (error: unknown) => {
-          if (!(error instanceof Aborted)) this.options.log('error', `a completion failed: ${String(error)}`)
-        },
-      )
+      .catch((error: unknown) => {
+        // Whoever waits is told, and tells; of what nobody waits for any more this is the only word.
+        if (!(error instanceof Aborted) && job.waiting === 0)
+          this.options.log('error', `a completion failed: ${detailsOf(error)}`)
+      })
       .finally(() => {
         if (this.jobs.get(place.uri) === job) this.jobs.delete(place.uri)
       })
     return job
   }
 
-  private finished(place: Place, offset: number, filled: Result): void {
-    this.completions.set(place, keptOf(filled, offset, this.options.settings().showAbove))
+  private finished(place: Place, offset: number, filled: Result): KeptCompletion {
+    const completion = keptOf(filled, offset, this.options.settings().showAbove)
+    this.completions.set(place, completion)
     this.options.onFilled?.(filled)
     const { kind, tokens, steps, encodedRows, ms } = filled
     const took = `${tokens} tokens, ${steps} steps, ${encodedRows} rows encoded, ${Math.round(ms.total)} ms`
     this.options.log('debug', `${kind}: ${took}`)
+    return completion
   }
 }
 

@@ -158,6 +158,22 @@ describe('one job for both methods', () => {
     expect(engine.steps.every((jobs) => jobs.length === 1)).toBe(true)
   })
 
+  test('where the document changed out of sight meanwhile: the answer is for where the place is now', async () => {
+    const { ask, engine } = sessionThatKnows('')
+    engine.script = ({ position, canvas }) => {
+      const first = Math.min(...canvas.keys()) + 1
+      return [{ id: position === first ? 'v'.charCodeAt(0) : byteIds.end, probability: 0.99 }]
+    }
+    engine.hold()
+    const above = `${'x'.repeat(99)}\n`.repeat(30)
+    const menu = ask(`${above}print(║)`, { method: 'completion' })
+    const ghost = ask(`# import\n${above}print(║)`, { method: 'inline' })
+    await settled()
+    engine.resume()
+    expect(await Promise.all([menu, ghost])).toEqual([completion('v', 3006), completion('v', 3015)])
+    expect(engine.steps.every((jobs) => jobs.length === 1)).toBe(true)
+  })
+
   test('that one of them cancels', async () => {
     const { ask, engine } = sessionThatKnows('print(value)')
     const abort = new AbortController()
@@ -396,27 +412,40 @@ test('closing a document ends its work and no other', async () => {
 })
 
 describe('an engine that fails', () => {
-  test('is an error for all who wait, is logged without the text, and the next request works', async () => {
+  test('is an error for all who wait, who tell of it; and the next request works', async () => {
     const { ask, engine, log } = sessionThatKnows('print(value)')
     engine.failNext(new EngineError('no memory'))
     const both = await Promise.allSettled([ask('print(║'), ask('print(║', { method: 'inline' })])
     for (const outcome of both) expect(outcome).toMatchObject({ reason: { name: 'EngineError', message: 'no memory' } })
-    expect(log.filter((line) => line.startsWith('error'))).toHaveLength(1)
+    expect(log.filter((line) => line.startsWith('error'))).toEqual([])
+    expect(await ask('print(║')).toEqual(completion('value)', 6))
+  })
+
+  test('after all budgets is logged once, without the text, and is no unhandled rejection', async () => {
+    const { ask, engine, clock, log } = sessionThatKnows('print(value)')
+    engine.hold()
+    engine.failNext(new EngineError('no memory'))
+    const both = [ask('print(║'), ask('print(║', { method: 'inline' })]
+    await clock.pass(500)
+    expect(await Promise.all(both)).toEqual([{ kind: 'pending' }, { kind: 'pending' }])
+    engine.resume()
+    await settled()
+    expect(log.filter((line) => line.startsWith('error'))).toEqual([
+      expect.stringMatching(/^error a completion failed: EngineError: no memory\n +at /),
+    ])
     expect(log.join()).not.toContain('print')
     expect(await ask('print(║')).toEqual(completion('value)', 6))
   })
 
-  test('after the budget is no unhandled rejection', async () => {
+  test('after one budget and within another is told to who waits, and not logged here', async () => {
     const { ask, engine, clock, log } = sessionThatKnows('print(value)')
     engine.hold()
     engine.failNext(new EngineError('no memory'))
-    const first = ask('print(║')
+    const both = Promise.allSettled([ask('print(║'), ask('print(║', { method: 'inline' })])
     await clock.pass(300)
-    expect(await first).toEqual({ kind: 'pending' })
     engine.resume()
-    await settled()
-    expect(log.some((line) => line.includes('no memory'))).toBe(true)
-    expect(await ask('print(║')).toEqual(completion('value)', 6))
+    expect(await both).toMatchObject([{ value: { kind: 'pending' } }, { reason: { message: 'no memory' } }])
+    expect(log.filter((line) => line.startsWith('error'))).toEqual([])
   })
 })
 
