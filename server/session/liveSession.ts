@@ -135,6 +135,7 @@ export class LiveSession implements Session {
     for (const { supersede } of this.waiting.values()) supersede()
     for (const { controller } of this.jobs.values()) controller.abort(new Aborted('closed'))
     for (const reader of this.readers.values()) reader.abort(new Aborted('closed'))
+    this.newest.clear()
     await this.options.close()
   }
 
@@ -197,7 +198,8 @@ export class LiveSession implements Session {
         await clock.sleep(debounceMs, signal)
       }
       const newest = this.newest.get(place.uri)
-      if (newest && newest.arrival > arrival && !samePlace(newest.place, place)) throw new Aborted('superseded')
+      if (!newest) throw new Aborted('superseded') // the document was closed, or the session
+      if (newest.arrival > arrival && !samePlace(newest.place, place)) throw new Aborted('superseded')
     }
     const job = this.joinable(place, request.invoked) ?? this.begin(place, virtual, request)
     job.waiting++

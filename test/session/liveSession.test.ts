@@ -390,6 +390,20 @@ test('a pause longer than the budget holds up nobody', async () => {
   expect(await ask('print(║')).toEqual(completion('value)', 6))
 })
 
+test.each(['forget', 'close'] as const)('a pause longer than the budget, and %s in it: nothing begins', async (end) => {
+  const { ask, clock, engine, session, log } = sessionThatKnows('print(value)', {
+    debounceMs: 1000,
+    completionBudgetMs: 80,
+  })
+  const early = ask('print(║')
+  await clock.pass(80)
+  expect(await early).toEqual({ kind: 'pending' })
+  await session[end]('file:///a.py')
+  await clock.pass(1000)
+  expect(engine.steps).toEqual([])
+  expect(log.filter((line) => line.startsWith('error'))).toEqual([])
+})
+
 test('what was waited before counts towards the budget', async () => {
   const { ask, engine, clock } = sessionThatKnows('print(value)')
   engine.hold()
