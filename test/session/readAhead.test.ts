@@ -1,12 +1,10 @@
 /** Reading before anybody asks: what is read, what never happens, and what it holds up, which is nothing. */
 import { describe, expect, test } from 'vitest'
 import { EngineError } from '../../server/base/errors.ts'
-import { EncodingCache } from '../../server/cache/encodingCache.ts'
-import { Denoiser } from '../../server/denoise/denoiser.ts'
 import { readAhead } from '../../server/session/readAhead.ts'
 import { settled } from '../base/manualClock.ts'
 import { ScriptedEngine } from '../engine/scriptedEngine.ts'
-import { byteModel } from './byteModel.ts'
+import { roomsOver } from './roomsOver.ts'
 import { completion, sessionThatKnows } from './sessionThatKnows.ts'
 
 /** With the start and without its last token, the prefix of a place is as many rows as it has bytes. */
@@ -195,9 +193,7 @@ describe('ends', () => {
 
 test('a model that reads its surroundings in every step has nothing to read ahead', async () => {
   const engine = new ScriptedEngine()
-  const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true })
-  const model = { ...byteModel, attention: 'bidirectional' } as const
-  const rooms = { model, prefixes: cache(), suffixes: cache(), denoiser: new Denoiser(engine), now: () => 0 }
+  const rooms = roomsOver(engine, { attention: 'bidirectional' })
   await readAhead(rooms, { text: 'print()', offset: 6 }, 'both', new AbortController().signal)
   expect(engine.encodedRows).toBe(0)
 })
