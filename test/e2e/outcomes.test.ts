@@ -12,8 +12,11 @@ import {
   LSPErrorCodes,
   ResponseError,
 } from 'vscode-languageserver/node'
+import { systemClock } from '../../server/base/clock.ts'
 import { BundleError, EngineError, EngineGoneError } from '../../server/base/errors.ts'
+import { LiveSession } from '../../server/session/liveSession.ts'
 import type { Answer, Session } from '../../server/session/session.ts'
+import { sessionThatKnows } from '../session/sessionThatKnows.ts'
 import { never, offer, scriptedSession } from './scriptedSession.ts'
 import { at, errorCode, startServer, until } from './startServer.ts'
 
@@ -179,6 +182,25 @@ test('an error: InternalError and its stack in the log; said to the user once; t
   expect((await server.inline(opened)).items).toHaveLength(1)
   broken = true
   expect(await errorCode(server.completion(opened))).toBe(ErrorCodes.InternalError)
+  await server.end()
+})
+
+test('what fails in the session is logged once', async () => {
+  const { rooms, engine } = sessionThatKnows('print(value)')
+  const server = await startServer(
+    scriptedSession(() => never),
+    {
+      openSession: async (settings, log) =>
+        new LiveSession(rooms, { settings, log, clock: systemClock, close: () => engine.close() }),
+    },
+  )
+  const opened = await server.open('print(║')
+  engine.failNext(new EngineError('no memory'))
+  expect(await errorCode(server.inline(opened))).toBe(ErrorCodes.InternalError)
+  expect(server.takeMessages()).toHaveLength(1)
+  expect(server.log.filter(([, line]) => line.includes('no memory'))).toEqual([
+    ['error', expect.stringMatching(/^inlineCompletion failed: EngineError: no memory\n +at /)],
+  ])
   await server.end()
 })
 
