@@ -64,6 +64,28 @@ test('nothing of a span of blanks, and nothing when given up', async () => {
   await expect(scoreTokens(rooms, asked, signal, () => {})).rejects.toThrow(Aborted)
 })
 
+describe('no more is read around the span than the model’s budgets allow', () => {
+  const [left, right] = ['a'.repeat(700), 'b'.repeat(400)]
+  const budgets = { prefixTokens: 100, suffixTokens: 20 }
+
+  test('causal', async () => {
+    const { scored, engine, steps } = await score(`${left}«xy»${right}`, '', budgets)
+    expect(scored.map(({ text }) => text)).toEqual(['x', 'y'])
+    // Of the 701 tokens on the left 101 stay: 150 at most, in jumps of 50.
+    expect(steps.flat().map(({ positions, context }) => [positions[0], context.map(({ rows }) => rows)])).toEqual([
+      [100, [21, 100]],
+      [101, [20, 101]],
+    ])
+    expect(engine.encodedRows).toBe(102 + 21 + 20)
+  })
+
+  test('bidirectional', async () => {
+    const { scored, steps } = await score(`${left}«xy»${right}`, '', { ...budgets, attention: 'bidirectional' })
+    expect(scored.map(({ text }) => text)).toEqual(['x', 'y'])
+    expect(steps.flat().map(({ ids }) => ids.length)).toEqual([101 + 2 + 20, 101 + 2 + 20])
+  })
+})
+
 test('of a span as long as a document as much is read as may be asked', async () => {
   const { scored, steps } = await score(`«${'a'.repeat(20_000)}»`, 'a', { attention: 'bidirectional' })
   expect(scored).toHaveLength(96)
