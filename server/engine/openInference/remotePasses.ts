@@ -52,7 +52,7 @@ class OverHttp implements RemotePasses {
   async run(request: PassRequest, signal: AbortSignal): Promise<PassAnswer> {
     const wanted = Object.keys(stepOutputs).filter((name) => name !== 'facts')
     const tensors = await this.server.infer(requestTensors(request), { session: this.session }, signal, wanted)
-    return understood(this.server, () => readAnswer(tensors, request))
+    return understood(this.server, () => readAnswer(tensors, request, this.facts.vocab))
   }
 
   async isReady(signal: AbortSignal): Promise<boolean> {

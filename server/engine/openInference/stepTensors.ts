@@ -165,17 +165,25 @@ export function answerTensors(answer: PassAnswer, vocab: number): Tensors {
   }
 }
 
-/** @throws {MalformedBody} when the answer is not one to this request. */
-export function readAnswer(tensors: Tensors, { jobs }: PassRequest): PassAnswer {
+/**
+ * @param vocab ids the head scores: 0 … vocab-1.
+ * @throws {MalformedBody} when the answer is not one to this request, or not of this vocabulary.
+ */
+export function readAnswer(tensors: Tensors, { jobs }: PassRequest, vocab: number): PassAnswer {
   const read = (name: keyof typeof stepOutputs) => checked(tensors, name, stepOutputs[name]) as readonly number[]
   const missing = read('missing')
   if (missing.length > 0) return { kind: 'missing', handles: [...missing] }
+  const stranger = read('top_ids').find((id) => !(id >= 0 && id < vocab))
+  if (stranger !== undefined)
+    throw new MalformedBody(`top_ids: ${stranger} is no id of the vocabulary, 0 … ${vocab - 1}`)
   const [ids, logProbs] = [new Cursor('top_ids', rows(read('top_ids'), top)), rowsOf('top_logprobs', top)]
   const [entropy, set, score] = (['entropy', 'set_logprobs', 'score_logprobs'] as const).map(
     (name) => new Cursor(name, [...read(name)]),
   ) as [Cursor, Cursor, Cursor]
   const wantLogits = jobs.some((job) => job.logits && job.askedRows.length > 0)
-  const logits = wantLogits ? rowsOf('logits', tensors.logits?.shape[1] ?? 0) : undefined
+  const logits = wantLogits ? rowsOf('logits', vocab) : undefined
+  if (wantLogits && tensors.logits?.shape[1] !== vocab)
+    throw new MalformedBody(`logits: wanted rows of ${vocab}, found ${tensors.logits?.shape[1]}`)
   const predictions = jobs.map(({ askedRows: { length: count }, scoreIds, logits: wanted }): PassPrediction => {
     const scores = score.take(count)
     const whole = wanted ? { logits: (logits?.take(count) ?? []).map((row) => Float32Array.from(row)) } : {}
