@@ -58,7 +58,7 @@ const letters = '\\p{L}\\p{N}\\p{M}_'
 const commonNames: NameSyntax = { units: `${letters}$`, marks: '', end: '', sigil: false, members: true }
 const withSigil = { ...commonNames, sigil: true }
 const withHash = { ...commonNames, marks: '#' } // `#x` is private, and another than `x`
-const withHyphen = { ...commonNames, units: `${letters}$-` }
+const withHyphen = { ...commonNames, units: `${letters}$\\-` }
 const nameSyntaxes: ReadonlyMap<string, NameSyntax> = new Map([
   ...'php perl powershell'.split(' ').map((id): [string, NameSyntax] => [id, withSigil]),
   ...'shellscript makefile dockerfile'
@@ -71,7 +71,7 @@ const nameSyntaxes: ReadonlyMap<string, NameSyntax> = new Map([
   ['ruby', { ...commonNames, marks: '@', end: '(?:[?!](?!=))?' }],
   ...lisps.map((id): [string, NameSyntax] => [
     id,
-    { ...commonNames, units: `${letters}$*+/<=>!?&%^~.:|-`, members: false },
+    { ...commonNames, units: `${letters}$*+/<=>!?&%^~.:|\\-`, members: false },
   ]),
 ])
 

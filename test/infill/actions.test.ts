@@ -295,6 +295,20 @@ describe('rename', () => {
     )
     expect(() => read('rename', '(setq x ║12)\n', { language: 'emacs-lisp' })).toThrow('no name here')
   })
+  test.each([
+    ['python', 'def f(x║):\n    return f"{x}"\n'],
+    ['python', 'def f(x║):\n    return f"{a} {b + x:>3}"\n'],
+    ['typescript', 'function f(x║) { return `a ${'.concat('g(x)}` }\n')],
+    ['ruby', 'def f(x║)\n  x + "#{x}"\nend\n'],
+    ['shellscript', 'x║=1\necho "$x"\n'],
+    ['kotlin', 'fun f(x║: Int) { print("$x") }\n'],
+    ['php', 'function f($x║) { return "a $x"; }\n'],
+  ])('is left to others where the name may be code in a string: %s %j', (languageId, marked) => {
+    expect(() => read('rename', marked, { language: languageId })).toThrow('stands in a string')
+  })
+  test('words of a string, and of comments, are no code', () => {
+    check('def f(x║):\n    return "x" + "{xy}"  # {x} $x\n', 'def f(fresh):\n    return "x" + "{xy}"  # {x} $x\n')
+  })
   test('a dollar that says what kind a name is stays', () => {
     const marked = 'function f($x) { return $x║; }\n'
     expect(carriedOut('rename', marked, ['y', '$z'], { language: 'php', probabilities: [0.9, 0.1] })).toBe(

@@ -41,7 +41,7 @@ export function wherever(name: string, languageId: string): RegExp {
   const { units, marks, end } = nameSyntaxOf(languageId)
   const isEnded = end !== '' && new RegExp(`[^${units}]$`, 'u').test(name)
   const goesOn = end === '' || isEnded ? `[${units}]` : `[${units}]|${end.replace(/\?$/, '')}`
-  return new RegExp(`(?<![${units}${marks}])${name.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')}(?!${goesOn})`, 'gu')
+  return new RegExp(`(?<![${units}${marks}])${escaped(name)}(?!${goesOn})`, 'gu')
 }
 
 /** What a text begins with, where that is a name such as `like`. */
@@ -105,6 +105,30 @@ export function occurrencesOf({ code, languageId }: Source, name: string, { star
     found.push({ start: at, end: after })
   }
   return found
+}
+
+/** Whether a name may be code within a string too: in braces, or behind a dollar. */
+export function standsInTemplate({ text, code, commentStarts, languageId }: Source, name: string, span: Span): boolean {
+  const { units } = nameSyntaxOf(languageId)
+  const opening = name.startsWith('$') ? '' : `(?:\\$|\\{[^{}\\n]*(?<![${units}]))`
+  const comments = [...commentStarts]
+  for (const found of text
+    .slice(span.start, span.end)
+    .matchAll(new RegExp(`${opening}${escaped(name)}(?![${units}])`, 'gu'))) {
+    const at = span.start + found.index + found[0].length - 1
+    if (!isBlank(code.slice(at, at + 1))) continue
+    const comment = comments.findLast((start) => start <= at)
+    if (comment === undefined || !isBlank(code.slice(comment, at))) return true
+  }
+  return false
+}
+
+function isBlank(code: string): boolean {
+  return code.trim() === ''
+}
+
+function escaped(name: string): string {
+  return name.replace(/[\\^$.*+?()[\]{}|/]/g, '\\$&')
 }
 
 /** Whether what stands before a name says that it is a member of something. */

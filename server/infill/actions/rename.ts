@@ -1,7 +1,7 @@
 /** *Rename consistently*: the model finds a name by how it is used; the same one then stands everywhere. */
 import type { Span } from '../../base/spans.ts'
 import { type Action, type Change, most, NotHere, type Place } from './action.ts'
-import { isMember, keywords, nameAt, nameLike, namesIn, occurrencesOf, scopeOf } from './names.ts'
+import { isMember, keywords, nameAt, nameLike, namesIn, occurrencesOf, scopeOf, standsInTemplate } from './names.ts'
 import { isEmpty } from './source.ts'
 
 const mostHoles = 4 // that are asked: each is read with the others open
@@ -27,6 +27,8 @@ export const rename: Action = {
     if (!found) throw new NotHere(`"${name}" is the key of an object too; a language server can rename it.`)
     if (!found.some(({ start }) => start === word.start))
       throw new NotHere(`"${name}" is a member or a key here, not a name.`)
+    if (standsInTemplate(request, name, scope))
+      throw new NotHere(`"${name}" stands in a string too, where it may be code; a language server can rename it.`)
     const { languageId } = request
     const code = request.code.slice(scope.start, scope.end)
     const taken = new Set([...namesIn({ code, languageId }), ...keywords])
