@@ -6,12 +6,13 @@
  * without an end is folded into the text before it, and the next one opens with what follows still in sight.
  */
 import { abortReason } from '../base/errors.ts'
-import type { Encoding, Engine, Piece, Prediction, StepJob, TokenIds } from '../engine/engine.ts'
+import type { Engine, Prediction, StepJob, TokenIds } from '../engine/engine.ts'
 import { type CanvasContext, surround } from './canvasContext.ts'
 import type { Asked, FillingRules } from './filling.ts'
 import { type Finish, type Hole, OpenHole, type Progress } from './hole.ts'
 import { aheadOf, type HoleOrder, holesToAsk, holesToTake } from './holeOrder.ts'
 import { checkLength } from './length.ts'
+import { type Look, type LookRequest, lookAt } from './lookAt.ts'
 import { checkSchedule, hybridOf, type Schedule } from './schedule.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -121,24 +122,9 @@ export class Denoiser {
     }
   }
 
-  /**
-   * One pass over rows that are asked once and never filled: a keystroke waits for no more than that.
-   *
-   * @param pieces read for this pass alone.
-   * @param jobsOf given their encodings.
-   * @throws {Aborted} when the signal fires.
-   */
-  async look(
-    pieces: readonly Piece[],
-    jobsOf: (read: readonly Encoding[]) => readonly StepJob[],
-    signal: AbortSignal,
-  ): Promise<Prediction[]> {
-    const read = pieces.length > 0 ? await this.engine.encode(pieces, signal) : []
-    try {
-      return await this.engine.step(jobsOf(read), signal)
-    } finally {
-      this.engine.release(read.map(({ id }) => id))
-    }
+  /** Beside what is filled; @throws as `lookAt`. */
+  look(request: LookRequest, signal: AbortSignal): Promise<Look[]> {
+    return lookAt(this.engine, request, signal)
   }
 
   private join(job: Job): void {

@@ -3,7 +3,7 @@
  */
 import { throwIfAborted } from '../base/errors.ts'
 import type { Span } from '../base/spans.ts'
-import { type LookContext, lookAt } from '../denoise/lookAt.ts'
+import type { LookContext } from '../denoise/lookAt.ts'
 import { contextWindow } from '../infill/contextWindow.ts'
 import { windowSize, withinBudget } from '../infill/plan.ts'
 import type { Rooms } from './fillGap.ts'
@@ -53,7 +53,7 @@ export async function scoreTokens(
       throwIfAborted(signal)
       const batch = wanted.slice(done, done + jobsPerStep)
       const request = { ids, at: batch.map(({ at }) => at), maskId: model.maskId, context }
-      const looks = await lookAt(rooms.denoiser, request, signal)
+      const looks = await rooms.denoiser.look(request, signal)
       for (const [i, { at, span: place }] of batch.entries()) {
         const { probability, topIds } = looks[i]!
         const expected = topIds.find((id) => !model.endIds.includes(id) && !model.forbiddenIds.includes(id))

@@ -30,6 +30,7 @@ async function score(marked: string, known: string, change: Partial<SessionModel
 describe.each<[string, Partial<SessionModel>]>([
   ['causal', {}],
   ['bidirectional', { attention: 'bidirectional' }],
+  ['drafted', { drafting: { distance: 24, slots: 23, open: 5, begun: 8 } }],
 ])('%s', (_, change) => {
   test('a token that does not belong there is told, with what would', async () => {
     const { scored, progress } = await score('ab «cXe f» g\n', 'ab cde f g\n', change)
