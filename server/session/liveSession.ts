@@ -82,6 +82,7 @@ export class LiveSession implements Session {
   private readonly readers = new Map<string, AbortController>() // ahead of requests, by document
   private readonly options: LiveSessionOptions
   private arrivals = 0
+  private closed = false
 
   constructor(rooms: Rooms, options: LiveSessionOptions) {
     this.rooms = rooms
@@ -132,6 +133,7 @@ export class LiveSession implements Session {
   }
 
   async close(): Promise<void> {
+    this.closed = true // what fails from now on fails for that
     for (const { supersede } of this.waiting.values()) supersede()
     for (const { controller } of this.jobs.values()) controller.abort(new Aborted('closed'))
     for (const reader of this.readers.values()) reader.abort(new Aborted('closed'))
@@ -230,7 +232,8 @@ export class LiveSession implements Session {
     readAhead(this.rooms, virtual, ahead, reader.signal)
       .catch((error: unknown) => {
         // Nobody waits for it: the next request meets the same, and tells.
-        if (!(error instanceof Aborted)) this.options.log('warn', `reading ahead failed: ${messageOf(error)}`)
+        if (!(error instanceof Aborted || this.closed))
+          this.options.log('warn', `reading ahead failed: ${messageOf(error)}`)
       })
       .finally(() => {
         if (this.readers.get(uri) === reader) this.readers.delete(uri)
@@ -268,9 +271,9 @@ export class LiveSession implements Session {
     this.jobs.set(place.uri, job)
     result
       .catch((error: unknown) => {
+        if (error instanceof Aborted || this.closed) return
         // Whoever waits is told, and tells; of what nobody waits for any more this is the only word.
-        if (!(error instanceof Aborted) && job.waiting === 0)
-          this.options.log('error', `a completion failed: ${detailsOf(error)}`)
+        if (job.waiting === 0) this.options.log('error', `a completion failed: ${detailsOf(error)}`)
       })
       .finally(() => {
         if (this.jobs.get(place.uri) === job) this.jobs.delete(place.uri)

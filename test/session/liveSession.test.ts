@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { Aborted, EngineError } from '../../server/base/errors.ts'
+import { Aborted, EngineError, EngineGoneError } from '../../server/base/errors.ts'
+import type { Infiller } from '../../server/infill/infiller.ts'
 import type { Answer } from '../../server/session/session.ts'
 import { settled } from '../base/manualClock.ts'
 import { byteIds, knows } from '../engine/scriptedEngine.ts'
@@ -464,6 +465,24 @@ describe('an engine that fails', () => {
 })
 
 describe('close', () => {
+  test('what an engine says of its end is no failure of a completion', async () => {
+    const infiller: Infiller = {
+      shown: 'an engine that ends',
+      infill: (_, signal) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(new EngineGoneError('the engine is closed')))
+        }),
+      close: () => {},
+    }
+    const { ask, session, clock, log } = sessionThatKnows('', {}, 0.99, { infiller, orHere: false })
+    const late = ask('print(║')
+    await clock.pass(300)
+    expect(await late).toEqual({ kind: 'pending' })
+    await session.close()
+    await settled()
+    expect(log).toEqual([])
+  })
+
   test('supersedes what waits and frees the engine', async () => {
     const { ask, engine, session, clock } = sessionThatKnows('print(value)')
     engine.hold()
