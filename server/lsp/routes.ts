@@ -41,6 +41,7 @@ export function route(connection: Connection, takers: Takers): void {
 
   connection.onDidOpenTextDocument(({ textDocument }) => {
     documents.open(textDocument)
+    commands.changed(textDocument.uri) // some clients open again what is open
     void rules.of(textDocument.uri) // looked up before anybody asks
   })
   connection.onDidChangeTextDocument(({ textDocument: { uri, version }, contentChanges }) => {
@@ -51,14 +52,10 @@ export function route(connection: Connection, takers: Takers): void {
       } else log('warn', 'a document was changed that is not open')
     } catch (error) {
       log('error', `a change was malformed; its document is ignored until opened again: ${messageOf(error)}`)
+      gone(uri)
     }
   })
-  connection.onDidCloseTextDocument(({ textDocument: { uri } }) => {
-    documents.close(uri)
-    commands.changed(uri)
-    rules.forget(uri)
-    session.current?.forget(uri)
-  })
+  connection.onDidCloseTextDocument(({ textDocument: { uri } }) => gone(uri))
 
   connection.onCompletion((params, token) => requests.completion(params, token))
   connection.languages.inlineCompletion.on((params, token) => requests.inline(params, token))
@@ -73,4 +70,11 @@ export function route(connection: Connection, takers: Takers): void {
     return codeActions(documents, params, takers.actionClient())
   })
   connection.onExecuteCommand((params) => refusal() ?? commands.execute(params))
+
+  function gone(uri: string): void {
+    documents.close(uri)
+    commands.changed(uri)
+    rules.forget(uri)
+    session.current?.forget(uri)
+  }
 }

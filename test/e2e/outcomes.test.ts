@@ -241,6 +241,8 @@ test('malformed requests are named as such, and hurt nobody', async () => {
   for (const params of [{}, { textDocument }, { textDocument, position: { line: '0', character: 0 } }, [1], [null]]) {
     expect(await errorCode(server.client.sendRequest('textDocument/completion', params))).toBe(ErrorCodes.InvalidParams)
   }
+  for (const method of ['completion', 'inlineCompletion'])
+    expect(await errorCode(server.client.sendRequest(`textDocument/${method}`))).toBe(ErrorCodes.InvalidParams)
   const selected = { ...at(opened), context: { triggerKind: 2, selectedCompletionInfo: { text: 'a' } } }
   expect(await errorCode(server.client.sendRequest('textDocument/inlineCompletion', selected))).toBe(-32602)
   expect((await server.completion(opened)).items).toHaveLength(1)
