@@ -328,6 +328,9 @@ test('a model that cannot be opened is an error, and is tried again later', asyn
   expect(await errorCode(server.completion(opened))).toBe(ErrorCodes.InternalError)
   expect(await errorCode(server.inline(opened))).toBe(ErrorCodes.InternalError)
   expect(tries, 'not at every request').toBe(1)
+  expect(server.log.filter(([level]) => level === 'error')).toEqual([
+    ['error', 'opening the model failed: models/x: no lacuna.json; run "lacuna model convert"'],
+  ])
   expect(server.takeMessages()).toEqual([
     { type: 1, message: expect.stringContaining('failed: models/x: no lacuna.json; run "lacuna model convert"') },
   ])
