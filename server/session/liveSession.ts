@@ -7,14 +7,8 @@
 import type { Clock } from '../base/clock.ts'
 import { Aborted, abortReason, detailsOf, messageOf, rejected } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { applyEdit, type TextEdit } from '../base/spans.ts'
-import {
-  CompletionCache,
-  type Found,
-  type KeptCompletion,
-  type KeptText,
-  type Place,
-} from '../cache/completionCache.ts'
+import type { TextEdit } from '../base/spans.ts'
+import { CompletionCache, type KeptCompletion, type KeptText, type Place } from '../cache/completionCache.ts'
 import { isBlockPlace } from '../infill/blockPlace.ts'
 import { contextWindow } from '../infill/contextWindow.ts'
 import { textWindowSize, windowSize } from '../infill/plan.ts'
@@ -23,6 +17,7 @@ import { type Candidates, fillCandidates } from './candidates.ts'
 import { fillGap, type Rooms } from './fillGap.ts'
 import { askedFor, type Filled, unasked } from './gaps.ts'
 import { isWorthALook } from './gate.ts'
+import { answerOf, keptOf, keptText, samePlace, serves, type Virtual, withSelection } from './keptAnswers.ts'
 import { type Ahead, readAhead } from './readAhead.ts'
 import type { Answer, InfillRequest, Session, Whereabouts } from './session.ts'
 import { scoreTokens } from './unlikely.ts'
@@ -47,9 +42,6 @@ export interface LiveSessionOptions {
   /** Told of every gap that the model filled; for benches. */
   readonly onFilled?: (filled: Filled) => void
 }
-
-/** Candidates are known of what was asked for by hand. */
-type Result = Filled & Partial<Pick<Candidates, 'others'>>
 
 interface Job {
   readonly place: Place
@@ -257,7 +249,7 @@ export class LiveSession implements Session {
       job.shown = keptText(edit, offset)
     }
     const fill = invoked ? fillCandidates : fillGap
-    const filling: Promise<Result> = fill(this.rooms, gap, controller.signal, onProgress)
+    const filling: Promise<Filled | Candidates> = fill(this.rooms, gap, controller.signal, onProgress)
     const result = filling.then((filled) => this.finished(place, offset, filled))
     const job: Job = {
       place,
@@ -281,7 +273,7 @@ export class LiveSession implements Session {
     return job
   }
 
-  private finished(place: Place, offset: number, filled: Result): KeptCompletion {
+  private finished(place: Place, offset: number, filled: Filled | Candidates): KeptCompletion {
     const completion = keptOf(filled, offset, this.options.settings().showAbove)
     this.completions.set(place, completion)
     this.options.onFilled?.(filled)
@@ -290,51 +282,4 @@ export class LiveSession implements Session {
     this.options.log('debug', `${kind}: ${took}`)
     return completion
   }
-}
-
-/** The document as it would be with the editor's chosen menu item in it. */
-interface Virtual {
-  readonly text: string
-  readonly offset: number
-}
-
-function withSelection({ snapshot, offset, selected }: InfillRequest): Virtual {
-  if (!selected) return { text: snapshot.text, offset }
-  return { text: applyEdit(snapshot.text, selected), offset: selected.span.start + selected.text.length }
-}
-
-/** Whether what is kept answers a request, or the model must be asked. */
-function serves({ kept, typed }: Found, invoked: boolean): boolean {
-  if (invoked) return kept.others !== undefined
-  return kept.kind !== 'partial' || typed > 0
-}
-
-function samePlace(a: Place, b: Place): boolean {
-  return a.uri === b.uri && a.scope === b.scope && a.before === b.before && a.after === b.after
-}
-
-function keptText({ span, text }: TextEdit, offset: number): KeptText {
-  return { text, replaceAfter: span.end - offset }
-}
-
-function keptOf(filled: Result, offset: number, showAbove: number): KeptCompletion {
-  const kind: KeptCompletion['kind'] = filled.finish === 'unsure' ? 'unsure' : 'whole'
-  const others = filled.others?.map((edit) => keptText(edit, offset))
-  const asked = others ? { others } : {}
-  if (filled.kind === 'nothing') return { text: '', replaceAfter: 0, reason: filled.reason, kind, ...asked }
-  const kept: KeptCompletion = { ...keptText(filled.edit, offset), kind, ...asked }
-  return kind === 'unsure' && showAbove > 0 && !isWorthALook(kept.text) ? { ...kept, hidden: true } : kept
-}
-
-/** Back from the virtual document: a chosen item is part of the edit. */
-function answerOf(kept: KeptCompletion, offset: number, { selected }: InfillRequest): Answer {
-  const partial = kept.kind === 'partial'
-  if (kept.hidden) return { kind: 'nothing', reason: 'too little is sure to be worth a look' }
-  if (kept.text === '') return { kind: 'nothing', reason: kept.reason ?? 'nothing was left to add' }
-  const editOf = ({ text, replaceAfter }: KeptText): TextEdit => {
-    if (!selected) return { span: { start: offset, end: offset + replaceAfter }, text }
-    return { span: { start: selected.span.start, end: selected.span.end + replaceAfter }, text: selected.text + text }
-  }
-  const others = kept.others?.map(editOf) ?? []
-  return { kind: 'completion', partial, edit: editOf(kept), ...(others.length > 0 ? { others } : {}) }
 }
