@@ -1,5 +1,10 @@
 /** What looks unlikely, shown as hints; gone as soon as the document is edited. */
-import { type Connection, type Diagnostic, DiagnosticSeverity, type PublishDiagnosticsParams } from 'vscode-languageserver'
+import {
+  type Connection,
+  type Diagnostic,
+  DiagnosticSeverity,
+  type PublishDiagnosticsParams,
+} from 'vscode-languageserver'
 import { isOneCharacter, lineEnd, lineStart, type Span } from '../base/spans.ts'
 import type { Snapshot } from '../session/session.ts'
 import type { ScoredToken } from '../session/unlikely.ts'
