@@ -398,6 +398,8 @@ describe('introduceParameter', () => {
     ],
     ['a method on an instance', 'function M:f(x)\n  return x * «2»\nend\no:f(1)\n', 'lua'],
     ['an object’s method on another', 'const o = {\n  p(x) {\n    return x * «2»\n  },\n}\no.p(1)\n', 'javascript'],
+    ['Ruby without parentheses', 'def p(x)\n  x > «2»\nend\np 1\n', 'ruby'],
+    ['Lua without parentheses', 'local function p(x)\n  return x .. «2»\nend\np"a"\n', 'lua'],
     ['two of a name', 'def p(x):\n    return «2»\n\nclass B:\n    def p(self):\n        pass\n', 'python'],
     [
       'one function in several ways',

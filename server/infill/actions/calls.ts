@@ -36,10 +36,12 @@ export function callsOf(source: Source, called: NamedFunction): Span[] {
     const after = index + name.length
     const opening = /^(?:<[\w\s,.[\]|]*>)?(?:\?\.)?\s*\(/.exec(code.slice(after, after + 80))
     const end = opening ? closerOf(code, after + opening[0].length - 1) : undefined
-    if (!opening || end === undefined) continue
     const left = code.slice(Math.max(0, index - 120), index)
     const whose = whoseIs(left, index, owner, languageId)
     if (whose === 'another’s') continue
+    if (!opening && unbracketed[languageId]?.test(code.slice(after, after + 80)))
+      throw new NotHere(`"${name}" stands without parentheses here too, and may be called so.`)
+    if (!opening || end === undefined) continue
     if (isDefinition(left, code.slice(end, end + 120)))
       throw new NotHere(`There is another function "${name}" here; which of them a call means cannot be told.`)
     if (whose === 'unknown')
@@ -48,6 +50,9 @@ export function callsOf(source: Source, called: NamedFunction): Span[] {
   }
   return lists
 }
+
+/** What follows a name that is called without parentheses, or may be. */
+const unbracketed: Readonly<Record<string, RegExp>> = { ruby: /^(?!:(?!:))/, lua: /^\s*(?:["'{]|\[\[)/ }
 
 const lastPart = /[^.:]+$/ // Lua's names tell the table too
 
