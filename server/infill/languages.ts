@@ -38,17 +38,18 @@ const hashes: CodeSyntax = { comment: '#', quotes: ['"""', "'''", '"', "'"], lif
 const shell: CodeSyntax = { comment: '#', quotes: ['"', "'", '`'], lifetimes: false }
 const dashes: CodeSyntax = { comment: '--', quotes: ['"', "'"], lifetimes: false }
 const semicolons: CodeSyntax = { comment: ';', quotes: ['"'], lifetimes: false }
-const lisps = 'emacs-lisp elisp lisp commonlisp scheme racket clojure'.split(' ')
-const hashLanguages = 'python ruby yaml toml perl r elixir julia makefile dockerfile cmake nix powershell'.split(' ')
+const lisps = 'emacs-lisp elisp lisp commonlisp scheme racket clojure'
 const codeSyntaxes: ReadonlyMap<string, CodeSyntax> = new Map([
-  ...hashLanguages.map((id): [string, CodeSyntax] => [id, hashes]),
-  ['shellscript', shell],
-  ['lua', dashes],
-  ['sql', dashes],
-  ['haskell', dashes],
-  ['rust', rust],
-  ...lisps.map((id): [string, CodeSyntax] => [id, semicolons]),
+  ...each('python ruby yaml toml perl r elixir julia makefile dockerfile cmake nix powershell', hashes),
+  ...each('shellscript', shell),
+  ...each('lua sql haskell', dashes),
+  ...each('rust', rust),
+  ...each(lisps, semicolons),
 ])
+
+function each<Value>(languageIds: string, value: Value): [string, Value][] {
+  return languageIds.split(' ').map((id) => [id, value])
+}
 
 export function codeSyntaxOf(languageId: string): CodeSyntax {
   return codeSyntaxes.get(languageId) ?? slashes
@@ -56,23 +57,14 @@ export function codeSyntaxOf(languageId: string): CodeSyntax {
 
 const letters = '\\p{L}\\p{N}\\p{M}_'
 const commonNames: NameSyntax = { units: `${letters}$`, marks: '', end: '', sigil: false, members: true }
-const withSigil = { ...commonNames, sigil: true }
-const withHash = { ...commonNames, marks: '#' } // `#x` is private, and another than `x`
-const withHyphen = { ...commonNames, units: `${letters}$\\-` }
 const nameSyntaxes: ReadonlyMap<string, NameSyntax> = new Map([
-  ...'php perl powershell'.split(' ').map((id): [string, NameSyntax] => [id, withSigil]),
-  ...'shellscript makefile dockerfile'
-    .split(' ')
-    .map((id): [string, NameSyntax] => [id, { ...commonNames, units: letters }]),
-  ...'css scss less'.split(' ').map((id): [string, NameSyntax] => [id, withHyphen]),
-  ...'javascript javascriptreact typescript typescriptreact'
-    .split(' ')
-    .map((id): [string, NameSyntax] => [id, withHash]),
-  ['ruby', { ...commonNames, marks: '@', end: '(?:[?!](?!=))?' }],
-  ...lisps.map((id): [string, NameSyntax] => [
-    id,
-    { ...commonNames, units: `${letters}$*+/<=>!?&%^~.:|\\-`, members: false },
-  ]),
+  ...each('php perl powershell', { ...commonNames, sigil: true }),
+  ...each('shellscript makefile dockerfile', { ...commonNames, units: letters }),
+  ...each('css scss less', { ...commonNames, units: `${letters}$\\-` }),
+  // `#x` is private, and another than `x`.
+  ...each('javascript javascriptreact typescript typescriptreact', { ...commonNames, marks: '#' }),
+  ...each('ruby', { ...commonNames, marks: '@', end: '(?:[?!](?!=))?' }),
+  ...each(lisps, { ...commonNames, units: `${letters}$*+/<=>!?&%^~.:|\\-`, members: false }),
 ])
 
 /** A language that is not in the table has names like C's, and dollars in them. */
