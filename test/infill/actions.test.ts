@@ -354,9 +354,9 @@ describe('introduceParameter', () => {
   const changed = (marked: string, language: string) =>
     carriedOut('introduceParameter', marked, ['rate', undefined], { language })
   test('a call on something else is another’s', () => {
-    expect(changed('def price(x):\n    return x * «2»\n\nprice(5) + shop.price(1) + shop().price(3)\n', 'python')).toBe(
-      'def price(x, rate):\n    return x * rate\n\nprice(5, 2) + shop.price(1) + shop().price(3)\n',
-    )
+    expect(
+      changed('def price(x):\n    return x * «2»\n\nif price(5):\n    shop.price(1) + shop().price(3)\n', 'python'),
+    ).toBe('def price(x, rate):\n    return x * rate\n\nif price(5, 2):\n    shop.price(1) + shop().price(3)\n')
     expect(changed('const price = (x) => {\n  return x * «2»\n}\nf(...price(5), shop?.price(1))\n', 'javascript')).toBe(
       'const price = (x, rate) => {\n  return x * rate\n}\nf(...price(5, 2), shop?.price(1))\n',
     )

@@ -38,11 +38,11 @@ export function callsOf(source: Source, called: NamedFunction): Span[] {
     const end = opening ? closerOf(code, after + opening[0].length - 1) : undefined
     const left = code.slice(Math.max(0, index - 120), index)
     const whose = whoseIs(left, index, owner, languageId)
-    if (whose === 'another’s') continue
+    if (whose === 'other') continue
     if (!opening && unbracketed[languageId]?.test(code.slice(after, after + 80)))
       throw new NotHere(`"${name}" stands without parentheses here too, and may be called so.`)
     if (!opening || end === undefined) continue
-    if (isDefinition(left, code.slice(end, end + 120)))
+    if (isDefinition(left, code.slice(end, end + 120), languageId))
       throw new NotHere(`There is another function "${name}" here; which of them a call means cannot be told.`)
     if (whose === 'unknown')
       throw new NotHere(`"${name}" is called on something else here too, which may have one of its own.`)
@@ -65,19 +65,20 @@ function whoseIs(
   offset: number,
   owner: Owner | undefined,
   languageId: string,
-): 'own' | 'another’s' | 'unknown' {
+): 'own' | 'other' | 'unknown' {
   const link = (languageId === 'lua' ? /(?:(?<!\.)\.|:)\s*$/ : /(?:[?&]?(?<!\.)\.|::)\s*$/).exec(left)
-  if (!link) return !owner || owner.bare ? 'own' : 'another’s'
-  if (!owner) return 'another’s'
+  if (!link) return !owner || owner.bare ? 'own' : 'other'
+  if (!owner) return 'other'
   const on = /(?<![\p{L}\p{N}_$.:)\]])[\p{L}_$][\p{L}\p{N}_$]*$/u.exec(left.slice(0, link.index))?.[0]
   if (on !== undefined && on === owner.name) return 'own'
   if (/^(?:self|this|cls)$/.test(on ?? '') && owner.span.start <= offset && offset < owner.span.end) return 'own'
-  return owner.heirs || link[0].startsWith(':') ? 'unknown' : 'another’s'
+  return owner.heirs || link[0].startsWith(':') ? 'unknown' : 'other'
 }
 
 /** @param right from the end of the list on. */
-function isDefinition(left: string, right: string): boolean {
+function isDefinition(left: string, right: string, languageId: string): boolean {
   if (/\b(?:def|function)\b[\s*]*(?:[\w.]+[.:]\s*)?$/.test(left)) return true
+  if (!/^(?:java|type)script/.test(languageId)) return false
   if (/^\)\s*(?::[^;={}()]*)?\{/.test(right)) return true
   // A line with a type and no body: what an interface wants, or one of several ways to call a function.
   return /^\)\s*:/.test(right) && /(?:^|[{;,\n])\s*(?:[a-z]+\s+)*$/.test(left)
