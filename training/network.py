@@ -14,7 +14,7 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from blocks4 import Rounded
+import blocks4
 from reference import D, EPS, HEAD_DIM, HEADS, KV_HEADS, LAYERS, LINEARS, MASK, PAD, ROPE_THETA, VOCAB
 
 GROUP, KV_WIDTH = HEADS // KV_HEADS, KV_HEADS * HEAD_DIM
@@ -151,6 +151,7 @@ class Network(nn.Module):
     def compile(self):
         """Blocks as generated kernels where gradients are wanted: one layer is compiled and serves for all."""
         self.blocks = tuple(torch.compile(block, dynamic=False) for block in self.blocks)
+        blocks4.compile()
 
     def layers(self):
         """(weights of context rows, of canvas rows), by layer, in the dtype of the products; once a pass."""
@@ -162,7 +163,7 @@ class Network(nn.Module):
                 low = {f"{key}.A": torch.cat([self.A[f"{l}_{n}"] for n in names]).to(self.dtype) for key, names in PARTS.items()}
                 canvas.append(w | low | {f"{key}.B": [self.B[f"{l}_{n}"].to(self.dtype) for n in names] for key, names in PARTS.items()})
             else:
-                w = {key: Rounded.apply(self.own[f"{l}_{key}"], self.dtype) for key in PARTS}
+                w = {key: blocks4.Rounded.apply(self.own[f"{l}_{key}"], self.dtype) for key in PARTS}
                 context.append(w | {n: self.gain[f"{l}_{n}"].to(self.dtype) for n in NORMS})
                 canvas.append(context[-1])
         return context, canvas
