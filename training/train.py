@@ -25,9 +25,9 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import blocks4  # noqa: E402
 from batches import Corpus, batches, draw  # noqa: E402
 from masking import STAGES  # noqa: E402
-from network import KV_WIDTH, NORMS, PARTS, Network  # noqa: E402
+from network import NORMS, PARTS, ROWS, Network  # noqa: E402
 from objective import Mix, Objective, Shape  # noqa: E402
-from reference import HEAD_DIM, HEADS, LAYERS, LINEARS, load_base  # noqa: E402
+from reference import LAYERS, LINEARS, load_base  # noqa: E402
 from step import READ, Step, adamw, hidden_rows, inputs, set_rate  # noqa: E402
 
 
@@ -94,8 +94,7 @@ def trained_tensors(net, mean):
             continue
         for key, names in PARTS.items():
             q, d, m = blocks4.split(mean[f"own.{l}_{key}"])
-            rows = [HEADS * HEAD_DIM, KV_WIDTH, KV_WIDTH] if key == "qkv" else [len(q) // len(names)] * len(names)
-            for n, *parts in zip(names, *(x.split(rows) for x in (blocks4.packed(q), d, m))):
+            for n, *parts in zip(names, *(x.split(ROWS[key]) for x in (blocks4.packed(q), d, m))):
                 out |= {f"blk.{l}.{n}.weight.{p}": x.cpu().contiguous() for p, x in zip("qdm", parts)}
         out |= {f"blk.{l}.{n}.weight": mean[f"gain.{l}_{n}"].cpu() for n in NORMS}
     if not net.rank:
