@@ -5,6 +5,7 @@ import { Denoiser } from '../../server/denoise/denoiser.ts'
 import type { Rooms } from '../../server/session/fillGap.ts'
 import { LiveSession, type SessionSettings } from '../../server/session/liveSession.ts'
 import type { Answer, InfillRequest } from '../../server/session/session.ts'
+import type { SessionModel } from '../../server/session/sessionModel.ts'
 import { ManualClock } from '../base/manualClock.ts'
 import { byteIds, knows, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
 import { parseMarked } from '../markup.ts'
@@ -25,6 +26,7 @@ export function sessionThatKnows(
   changed: Partial<SessionSettings> = {},
   sure = 0.99,
   elsewhere?: Rooms['elsewhere'],
+  model: SessionModel = byteModel,
 ) {
   const engine = new ScriptedEngine(scriptOf(document, sure))
   const clock = new ManualClock()
@@ -32,7 +34,7 @@ export function sessionThatKnows(
   const turns = new Turns()
   const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true }, turns)
   const rooms = {
-    model: byteModel,
+    model,
     prefixes: cache(),
     suffixes: cache(),
     denoiser: new Denoiser(engine),
