@@ -1,6 +1,7 @@
 /** The composition root: opens bundle, tokenizer and engine, and hands a session what it needs. */
 import { systemClock } from '../base/clock.ts'
 import { BundleError, UserError } from '../base/errors.ts'
+import { CanvasCache } from '../cache/canvasCache.ts'
 import { EncodingCache } from '../cache/encodingCache.ts'
 import { Turns } from '../cache/turns.ts'
 import { Denoiser } from '../denoise/denoiser.ts'
@@ -100,6 +101,7 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
     model: sessionModel(manifest, tokenizer, options),
     prefixes: new EncodingCache(engine, { maxBytes: prefixBytes, enabled }, turns),
     suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled }, turns),
+    canvases: enabled ? new CanvasCache(engine) : undefined,
     denoiser: new Denoiser(engine),
     now: systemClock.now,
     elsewhere: infiller && { infiller, orHere: options.engine?.standIn === true },

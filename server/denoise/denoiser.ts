@@ -93,9 +93,9 @@ export class Denoiser {
       return { schedule, maskId, rules: { ...ends, forbiddenIds, clamp, ...(recall ? { recall } : {}) }, stream }
     }
     return new Promise((resolve, reject) => {
-      const surroundings = surround(this.engine, texts, context)
-      const holes = request.holes.map((hole, i) => new OpenHole(hole, rulesOf(hole, i << 16)))
       if (signal.aborted) return reject(abortReason(signal))
+      const holes = request.holes.map((hole, i) => new OpenHole(hole, rulesOf(hole, i << 16)))
+      const surroundings = surround(this.engine, texts, context)
       const onAbort = () => this.wake() // it may rest
       signal.addEventListener('abort', onAbort, { once: true })
       this.join({

@@ -5,6 +5,7 @@
 import { UserError } from '../base/errors.ts'
 import type { Recall } from '../base/recall.ts'
 import type { TextEdit } from '../base/spans.ts'
+import type { CanvasCache } from '../cache/canvasCache.ts'
 import type { EncodingCache, Lease } from '../cache/encodingCache.ts'
 import type { CanvasContext } from '../denoise/canvasContext.ts'
 import type { CausalContext } from '../denoise/causalSurroundings.ts'
@@ -48,6 +49,8 @@ export interface Rooms {
   readonly model: SessionModel
   readonly prefixes: EncodingCache
   readonly suffixes: EncodingCache
+  /** Without, no row of a canvas outlives its request. */
+  readonly canvases?: CanvasCache | undefined
   readonly denoiser: Denoiser
   readonly now: () => number // ms
   /** Who fills gaps instead of the model, and whether the model does where they do not. */
@@ -162,7 +165,7 @@ function wayOf(model: SessionModel, { texts }: HolesPlan, wanted: HoleOrder | un
 
 /** Encodings that are exact for as long as the text stays; where there are none, the denoiser reads the text itself. */
 async function readContext(
-  { model, prefixes, suffixes }: Rooms,
+  { model, prefixes, suffixes, canvases }: Rooms,
   { texts }: HolesPlan,
   { drafting, begun }: Way,
   signal: AbortSignal,
@@ -180,7 +183,11 @@ async function readContext(
         leases.push(lease)
         encodings[i] = lease.id
       }
-      if (drafting) return { kind: 'drafted', encodings, begun, distance: drafting.distance, keeps: true }
+      if (drafting)
+        return {
+          ...{ kind: 'drafted', encodings, begun, distance: drafting.distance, keeps: true },
+          ...(canvases ? { canvases } : {}),
+        }
       return { kind: 'causal', encodings }
     }
   }

@@ -20,6 +20,7 @@ import { isWorthALook } from './gate.ts'
 import { answerOf, keptOf, keptText, samePlace, serves, type Virtual, withSelection } from './keptAnswers.ts'
 import { type Ahead, readAhead } from './readAhead.ts'
 import type { Answer, InfillRequest, Session, Whereabouts } from './session.ts'
+import { mostBegun } from './sessionModel.ts'
 import { scoreTokens } from './unlikely.ts'
 
 /** Times in milliseconds, from the arrival of a request. */
@@ -64,6 +65,8 @@ interface Waiting {
 }
 
 const completionCacheBytes = 8 * 1024 * 1024
+/** Until an answer has gone out: what is read while it is looked at must not hold it up. */
+const answerMs = 5
 
 export class LiveSession implements Session {
   private readonly rooms: Rooms
@@ -140,7 +143,10 @@ export class LiveSession implements Session {
     const { offset } = virtual
     const place = this.placeOf(request.snapshot.uri, virtual)
     const found = this.completions.get(place)
-    if (found && serves(found, request.invoked)) return answerOf(found.kept, offset, request)
+    if (found && serves(found, request.invoked)) {
+      this.readNext(place.uri, virtual)
+      return answerOf(found.kept, offset, request)
+    }
     const budget = request.invoked ? invokedBudgetMs : request.method === 'inline' ? inlineBudgetMs : completionBudgetMs
     const timeout = new AbortController()
     const budgetReached = clock.sleep(Math.max(0, budget - (request.waitedMs ?? 0)), timeout.signal).then(
@@ -151,7 +157,10 @@ export class LiveSession implements Session {
     filled.catch(() => {}) // told to those who still wait
     try {
       const first = await Promise.race([filled, budgetReached, rejected(signal)])
-      if (first !== 'budget') return answerOf(first, offset, request)
+      if (first !== 'budget') {
+        this.readNext(place.uri, virtual)
+        return answerOf(first, offset, request)
+      }
       const running = this.jobs.get(place.uri)
       const shown = running && samePlace(running.place, place) ? running.shown : undefined
       const hides = !request.invoked && showAbove > 0
@@ -216,12 +225,19 @@ export class LiveSession implements Session {
     return fits ? job : undefined
   }
 
+  /** Behind an answer; of use only where the next token may begin the canvas anew. */
+  private readNext(uri: string, virtual: Virtual): void {
+    if (mostBegun(this.rooms.model) > 0) this.readAhead(uri, virtual, 'next')
+  }
+
   /** In place of what was read ahead in the document before. */
   private readAhead(uri: string, virtual: Virtual, ahead: Ahead): void {
     this.readers.get(uri)?.abort(new Aborted('superseded'))
     const reader = new AbortController()
     this.readers.set(uri, reader)
-    readAhead(this.rooms, virtual, ahead, reader.signal)
+    const read = () => readAhead(this.rooms, virtual, ahead, reader.signal)
+    const reading = ahead === 'next' ? this.options.clock.sleep(answerMs, reader.signal).then(read) : read()
+    reading
       .catch((error: unknown) => {
         // Nobody waits for it: the next request meets the same, and tells.
         if (!(error instanceof Aborted || this.closed))

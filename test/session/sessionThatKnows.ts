@@ -2,6 +2,7 @@
 import type { Rooms } from '../../server/session/fillGap.ts'
 import { LiveSession, type SessionSettings } from '../../server/session/liveSession.ts'
 import type { Answer, InfillRequest } from '../../server/session/session.ts'
+import type { SessionModel } from '../../server/session/sessionModel.ts'
 import { ManualClock } from '../base/manualClock.ts'
 import { byteIds, knows, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
 import { parseMarked } from '../markup.ts'
@@ -23,6 +24,7 @@ export function sessionThatKnows(
   changed: Partial<SessionSettings> = {},
   sure = 0.99,
   elsewhere?: Rooms['elsewhere'],
+  model: SessionModel = byteModel,
 ) {
   const engine = new ScriptedEngine(scriptOf(document, sure))
   const clock = new ManualClock()
