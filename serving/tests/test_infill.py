@@ -19,6 +19,11 @@ def small(tmp_path_factory):
     return load(random_folder(tmp_path_factory.mktemp("model") / "m", **FAMILIES["llama, extra rows without adapter"]))
 
 
+@pytest.fixture(scope="session")
+def infills(small):
+    return Infills(Passes(*small, pool_rows=1024))
+
+
 def gaps(threshold=0.0, floor=0.0):
     draw = np.random.default_rng(5)
     ids = lambda count: draw.integers(1, 96, count).tolist()
@@ -39,16 +44,16 @@ def rows(gap, name):
     return np.concatenate([part[name] for part in gap.told])
 
 
-def test_sharded_over_eight_devices_is_as_on_one(small):
-    one, many = (filled(Infills(Passes(*small, data=d, model=m, pool_rows=1024)), gaps()) for d, m in ((1, 1), (4, 2)))
+def test_sharded_over_eight_devices_is_as_on_one(small, infills):
+    one, many = filled(infills, gaps()), filled(Infills(Passes(*small, data=4, model=2, pool_rows=1024)), gaps())
     assert [gap.tokens for gap in many] == [gap.tokens for gap in one]
     worst = max(np.abs(rows(a, name) - rows(b, name)).max() for a, b in zip(one, many) for name in ("top_logprobs", "end_logprobs"))
     print(f"largest difference {worst:.1e}")
     assert worst < 1e-4 and [gap.finish for gap in one] == [gap.finish for gap in many]
 
 
-def test_together_as_alone_whatever_is_guessed_ahead(small):
-    together = filled(Infills(Passes(*small, pool_rows=1024)), gaps())
+def test_together_as_alone_whatever_is_guessed_ahead(small, infills):
+    together = filled(infills, gaps())
     assert [len(gap.tokens) for gap in together if gap.finish == FULL] == [gap.most for gap in together if gap.finish == FULL]
     alone = Infills(Passes(*small, pool_rows=1024), ahead=1)
     for gap, wanted in zip(gaps(), together):
@@ -59,17 +64,20 @@ def test_together_as_alone_whatever_is_guessed_ahead(small):
     assert together[2].tokens == together[2].tokens[:12] + told.tokens
 
 
-def test_each_token_is_the_best_of_its_row_and_partials_grow(small):
-    for gap in filled(Infills(Passes(*small, pool_rows=1024)), gaps()):
+def test_each_token_is_the_best_of_its_row_and_partials_grow(infills):
+    for gap in filled(infills, gaps()):
         assert len(rows(gap, "end_logprobs")) == len(gap.tokens) + (gap.finish == ENDED)
         for token, ids in zip(gap.tokens, rows(gap, "top_ids")):
             assert token == next(id for id in ids if id not in (0, *gap.ends))
         assert gap.partials == sorted(gap.partials) and gap.partials[-1] == len(gap.tokens)
 
 
-def test_stops_where_it_is_less_sure_than_wanted(small):
-    unsure = filled(Infills(Passes(*small, pool_rows=1024)), gaps(floor=0.9))
-    assert [(gap.finish, len(gap.tokens), len(gap.partials)) for gap in unsure] == [(UNSURE, 1, 1)] * 4
+def test_stops_where_it_is_less_sure_than_wanted(infills):
+    for whole, gap in zip(filled(infills, gaps()), filled(infills, gaps(floor=0.6))):
+        probability = np.cumprod([np.exp(logprobs[list(ids).index(token)]) for token, ids, logprobs in zip(whole.tokens, rows(whole, "top_ids"), rows(whole, "top_logprobs"))])
+        below = int((probability >= 0.6).sum())
+        assert (gap.finish, gap.tokens) == ((UNSURE, whole.tokens[:below + 1]) if below < len(whole.tokens) else (whole.finish, whole.tokens))
+    assert gap.finish == UNSURE
 
 
 def test_what_was_read_is_kept_and_what_was_dropped_is_read_again(small):
