@@ -2,6 +2,7 @@
  * Gaps written whole by a `GapLoop`: asked once, and once more only where what it wrote is not what would have been
  * committed here, by a clamp or a second opinion; it then goes on behind what was. So the middle is the same as step by step.
  */
+import type { Recalled } from '../base/recall.ts'
 import type { TokenIds } from '../engine/engine.ts'
 import type { GapLoop, WrittenGap } from '../engine/gapLoop.ts'
 import { type Denoised, type DenoiseRequest, type OnStep, openHoles } from './denoiser.ts'
@@ -41,6 +42,7 @@ export class LoopDenoiser {
           ...{ prefixIds: [...before, ...ids], suffixIds, known: 1 + begun + committed, most: maxTokens - ids.length },
           slots: { now: canvas.slots.length - committed, later: length.slots },
           ...{ endIds: [...endIds], threshold: length.threshold, floor: leftOf(floor, product(probabilities)) },
+          hints: hintsBehind(ids, request),
         },
         signal,
       )
@@ -51,6 +53,23 @@ export class LoopDenoiser {
     }
     return { middles: [{ ...hole.progress(), finish: hole.finish }], steps, rows: 0 }
   }
+}
+
+const mostHints = 16
+
+/** What the second opinion says as long as it is followed. */
+function hintsBehind(ids: TokenIds, { holes, endIds, forbiddenIds }: DenoiseRequest): Recalled[] {
+  const hints: Recalled[] = []
+  const path = [...ids]
+  while (hints.length < mostHints) {
+    const recalled = holes[0]!.recall?.(path)[0]
+    if (!recalled || (recalled.id !== 'end' && forbiddenIds.has(recalled.id))) break
+    const { id, weight } = recalled
+    if (id === 'end' || endIds.has(id)) return [...hints, { id: 'end', weight }]
+    hints.push({ id, weight })
+    path.push(id)
+  }
+  return hints
 }
 
 /** What of the floor is left for tokens still to come; none where their probabilities are too small to be told. */

@@ -2,6 +2,7 @@
  * The seam to who writes a whole middle, pass after pass, where passes are computed: for models whose committed rows write from
  * the left. Token ids, and what each row said; what is made of it, is decided by who asks.
  */
+import type { Recalled } from '../base/recall.ts'
 import type { Prediction, TokenIds } from './engine.ts'
 
 export interface GapJob {
@@ -18,6 +19,8 @@ export interface GapJob {
   readonly threshold: number
   /** The middle stops where the product of its probabilities falls below this. */
   readonly floor: number
+  /** What comes next by somebody else's opinion, from the left: each is heard as far as all before it came so. */
+  readonly hints: readonly Recalled[]
 }
 
 export interface WrittenGap {
@@ -31,7 +34,8 @@ export interface GapLoop {
   /** Whether it is there now, as far as is known. */
   readonly available: boolean
   /**
-   * The best token of each row that is no end and may stand there, until the ends are likelier: at least one, or the end.
+   * The best token of each row and its hint together that is no end and may stand there, until the ends are likelier: at
+   * least one, or the end.
    *
    * @returns undefined when it is not there any more; then passes are asked for.
    * @throws as `Engine.step`.

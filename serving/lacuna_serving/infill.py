@@ -1,7 +1,8 @@
 """Gaps filled whole on the device: a canvas is one program, `jax.lax.while_loop` around the pass. What is written is, token for
 token, what `training/reference.py` `infill` writes: each token is said by the committed row before it, which sees the context and
 the committed rows. Open rows look ahead; their guesses stand in the next pass as if committed, are checked there by the rows before
-them, and dropped from the first wrong one on: they save passes, and nothing else comes of them.
+them, and dropped from the first wrong one on: they save passes, and nothing else comes of them. Who asks may hint at what comes, from
+the left: a hint is a guess, and has a share of the probability in its slot, as far as all before it came so.
 
 B gaps of a shard, P rows of context, K known rows that open a canvas, T slots at most, D guesses, and as many open rows beside and
 behind them. A text is encoded in pieces of 64 rows, which are kept in the pool of `passes.py` under their content."""
@@ -36,6 +37,7 @@ class Gap:
     ends: list  # ids whose summed probability is that of the end
     threshold: float  # of guesses that stand in a pass: the product of their probabilities
     floor: float  # the middle stops where the product of its probabilities is below
+    hints: list = dataclasses.field(default_factory=list)  # (id or −1 for the end, its share)
     tokens: list = dataclasses.field(default_factory=list)
     told: list = dataclasses.field(default_factory=list)  # of each canvas: arrays of its rows, top_ids, top_logprobs, end_logprobs
     partials: list = dataclasses.field(default_factory=list)  # tokens committed after each pass
@@ -61,6 +63,8 @@ class Infills:
                 raise ValueError(f"infill: wanted {what} of 0 to {limit - 1}, found {wrong}; is it the tokenizer of {s.name}?")
         if not 1 <= gap.known <= len(gap.prefix):
             raise ValueError(f"infill_known: wanted 1 to the {len(gap.prefix)} ids before the span, found {gap.known}; the last id before it opens the canvas")
+        if any(not -1 <= hint < s.vocab for hint, _ in gap.hints):
+            raise ValueError(f"infill_hint_ids: wanted ids of 0 to {s.vocab - 1}, or -1 for the end, found {[hint for hint, _ in gap.hints]}")
         if min(slots, later) < 1 or gap.known - 1 + slots > longest or later > longest:
             raise ValueError(f"infill_slots: wanted at least 1, and with the known ids at most {longest}, found {slots} (behind {gap.known - 1} known) and {later}; fill the rest in the next canvas")
         rows = len(gap.prefix) + gap.most + len(gap.suffix) + s.distance
@@ -115,7 +119,8 @@ class Infills:
         k = bucket(max(gap.known for gap in gaps), self.KNOWN)
         e = bucket(max(len(gap.ends) for gap in gaps), self.ENDS)
         a = {"past_slots": new(p, fill=passes.pool_rows), "past_positions": new(p), "known": new(k), "count": new(fill=1), "position": new(),
-             "most": new(), "ends": new(e, fill=passes.shape.vocab), "threshold": new(dtype=np.float32), "floor": new(dtype=np.float32)}
+             "most": new(), "ends": new(e, fill=passes.shape.vocab), "threshold": new(dtype=np.float32), "floor": new(dtype=np.float32),
+             "hints": new(self.SLOTS), "shares": new(self.SLOTS, dtype=np.float32)}
         for shard, members in enumerate(by_shard):
             for row, i in enumerate(members):
                 gap, at = gaps[i], 0
@@ -128,6 +133,10 @@ class Infills:
                 a["position"][shard, row] = len(gap.prefix) - gap.known
                 a["most"][shard, row] = min(gap.most - len(gap.tokens), gap.slots[0])
                 a["ends"][shard, row, :len(gap.ends)] = gap.ends
+                done = len(gap.tokens)
+                came = gap.tokens == [hint for hint, _ in gap.hints[:done]]
+                for n, hint in enumerate(gap.hints[done:done + self.SLOTS] if came else []):
+                    a["hints"][shard, row, n], a["shares"][shard, row, n] = hint
                 a["threshold"][shard, row], a["floor"][shard, row] = logarithm(gap.threshold), logarithm(gap.floor)
         key, began = (dims, p, k, e), time.perf_counter()
         answer = jax.device_get(self.run(passes.weights, passes.pool, jax.device_put(a, passes.sharding)))
@@ -230,14 +239,18 @@ def fill(shape, ahead, weights, pool, gap):
         kept = kept.at[:, :, jnp.arange(b)[:, None], jnp.where(valid, at, rows)].set(new[:, :, :, :run].astype(pool.dtype), mode="drop")
         asked = jnp.concatenate((jnp.minimum(unread - 1 + jnp.arange(1 + d), run - 1), jnp.broadcast_to(run + jnp.arange(2 * d), (b, 2 * d))), 1)
         told = log_probs(shape, weights, jnp.take_along_axis(hidden, asked[..., None], 1))  # [B, 1 + 3D, vocab]
+        slot = jnp.minimum((count - gap["count"])[:, None] + jnp.arange(1 + d), t - 1)  # of the rows of the run
+        hints = jnp.take_along_axis(gap["hints"], slot, 1)
+        hinted = jnp.take_along_axis(told[:, :1 + d], jnp.maximum(hints, 0)[..., None], 2)[..., 0]
         of_run, of_open = judged(told[:, :1 + d], ends, never), judged(told[:, 1 + d:], ends, never)
-        said = jax.vmap(functools.partial(commit, d))(state, gap, *of_run, *of_open[:3])
+        of_run = (*jax.vmap(heard)(state, hints, jnp.take_along_axis(gap["shares"], slot, 1), hinted, *of_run[:4]), *of_run[3:])
+        said = jax.vmap(functools.partial(commit, d))(state, gap, hints, *of_run, *of_open[:3])
         still = lambda new, old: jnp.where(state["running"].reshape((b,) + (1,) * (new.ndim - 1)), new, old)
         return jax.tree.map(still, said, state), kept
 
     start = {
         "tokens": jnp.concatenate((gap["known"], jnp.zeros((b, t), jnp.int32)), 1), "count": gap["count"], "read": jnp.zeros(b, jnp.int32),
-        "guesses": jnp.zeros((b, d), jnp.int32), "guessed": jnp.zeros(b, jnp.int32), "running": gap["most"] > 0, "finish": jnp.zeros(b, jnp.int32),
+        "guesses": jnp.zeros((b, d), jnp.int32), "guessed": jnp.zeros(b, jnp.int32), "running": gap["most"] > 0, "hinted": jnp.ones(b, bool), "finish": jnp.zeros(b, jnp.int32),
         "product": jnp.zeros(b), "steps": jnp.zeros(b, jnp.int32), "partials": jnp.zeros((b, t + 1), jnp.int32),
         "top_ids": jnp.zeros((b, t + 1, TOP), jnp.int32), "top_logprobs": jnp.zeros((b, t + 1, TOP)), "end_logprobs": jnp.zeros((b, t + 1))}
     kept = jnp.zeros(context.shape[:3] + (rows,) + context.shape[4:], pool.dtype)
@@ -254,7 +267,18 @@ def judged(told, ends, never):
     return best_id, best, end > best, end, top_ids, top
 
 
-def commit(d, state, gap, ids, logprobs, ends, end_logprobs, top_ids, top, open_ids, open_logprobs, open_ends):
+def heard(state, hints, shares, hinted, ids, logprobs, ends, end_logprobs):
+    """The best of the rows of a run by model and hints together: (1 − share) of the model's probability, and the share where the hint is."""
+    came = jnp.concatenate((state["hinted"][None], state["hinted"] & jnp.cumprod(state["guesses"] == hints[:-1]).astype(bool)))
+    shares, is_end = jnp.where(came, shares, 0), hints < 0
+    same = jnp.where(is_end, ends, ~ends & (ids == hints))
+    together = (1 - shares) * jnp.exp(jnp.where(is_end, end_logprobs, hinted)) + shares
+    other = (1 - shares) * jnp.exp(jnp.where(ends, end_logprobs, logprobs))
+    takes = (shares > 0) & (same | (together >= other))
+    return jnp.where(takes & ~is_end, hints, ids), jnp.log(jnp.where(takes, together, other)), jnp.where(takes, is_end, ends)
+
+
+def commit(d, state, gap, hints, ids, logprobs, ends, end_logprobs, top_ids, top, open_ids, open_logprobs, open_ends):
     """What a pass said of one gap: rows 0 … d of the run, d open rows beside the guesses, d behind them."""
     i = jnp.arange(1 + d)
     written = state["count"] - gap["count"]
@@ -271,10 +295,16 @@ def commit(d, state, gap, ids, logprobs, ends, end_logprobs, top_ids, top, open_
     right = (last == state["guessed"]) & (state["guessed"] > 0)
     n = jnp.arange(d)
     rows = jnp.clip(jnp.where(right, d + n, last + n), 0, 2 * d - 1)
-    usable = jnp.where(right, True, last + n < d) & ~open_ends[rows] & (jnp.cumsum(open_logprobs[rows]) >= gap["threshold"]) & (n < gap["most"] - after - 1)
+    room = n < gap["most"] - after - 1
+    usable = jnp.where(right, True, last + n < d) & ~open_ends[rows] & (jnp.cumsum(open_logprobs[rows]) >= gap["threshold"]) & room
+    # Or the hints, where all came so up to here.
+    hinted = state["hinted"] & jnp.where(commits, ids == hints, True).all()
+    slot = jnp.minimum(after + n, len(gap["hints"]) - 1)
+    hinting = hinted & (gap["shares"][slot] > 0) & (gap["hints"][slot] >= 0) & room
     return {
         "tokens": put("tokens", ids, state["count"] + i, commits), "count": state["count"] + count, "read": state["count"] + count - 1,
-        "guesses": open_ids[rows], "guessed": jnp.cumprod(usable).sum(), "running": ~(ended | unsure | full),
+        "guesses": jnp.where(hinting[0], gap["hints"][slot], open_ids[rows]), "guessed": jnp.cumprod(jnp.where(hinting[0], hinting, usable)).sum(),
+        "hinted": hinted, "running": ~(ended | unsure | full),
         "finish": jnp.where(ended, ENDED, jnp.where(unsure, UNSURE, FULL)), "product": product, "steps": state["steps"] + 1,
         "partials": put("partials", after, state["steps"]),
         "top_ids": put("top_ids", top_ids, written + i, reached), "top_logprobs": put("top_logprobs", top, written + i, reached),

@@ -73,11 +73,38 @@ def test_each_token_is_the_best_of_its_row_and_partials_grow(infills):
 
 
 def test_stops_where_it_is_less_sure_than_wanted(infills):
-    for whole, gap in zip(filled(infills, gaps()), filled(infills, gaps(floor=0.6))):
+    stopped = filled(infills, gaps(floor=0.6))
+    for whole, gap in zip(filled(infills, gaps()), stopped):
         probability = np.cumprod([np.exp(logprobs[list(ids).index(token)]) for token, ids, logprobs in zip(whole.tokens, rows(whole, "top_ids"), rows(whole, "top_logprobs"))])
         below = int((probability >= 0.6).sum())
         assert (gap.finish, gap.tokens) == ((UNSURE, whole.tokens[:below + 1]) if below < len(whole.tokens) else (whole.finish, whole.tokens))
-    assert gap.finish == UNSURE
+    assert {gap.finish for gap in stopped} == {UNSURE, FULL}
+
+
+def test_a_hint_is_a_guess_and_has_its_share(infills):
+    plain = filled(infills, gaps())
+    hinted = gaps()
+    for gap, before in zip(hinted, plain):
+        gap.hints = [(id, 0.3) for id in before.tokens]
+    for gap, before in zip(filled(infills, hinted), plain):
+        assert gap.tokens == before.tokens and gap.finish == before.finish and len(gap.partials) < len(before.partials)
+    # Against the model: heard as far as the shares say, and no more behind a hint that was not followed.
+    draw, followed = np.random.default_rng(9), 0
+    other = gaps()
+    for gap, before in zip(other, plain):
+        gap.hints = [(id if draw.random() < 0.5 else int(draw.integers(11, 96)) if draw.random() < 0.8 else -1, float(np.float32(draw.uniform(0.1, 0.7)))) for id in before.tokens]
+    for gap in filled(infills, other):
+        for n, (ids, logprobs, end) in enumerate(zip(rows(gap, "top_ids").tolist(), rows(gap, "top_logprobs"), rows(gap, "end_logprobs"))):
+            best = next(i for i, id in enumerate(ids) if id not in (0, *gap.ends))
+            said, probability = (-1, np.exp(end)) if end > logprobs[best] else (ids[best], np.exp(logprobs[best]))
+            if n < len(gap.hints) and gap.tokens[:n] == [hint for hint, _ in gap.hints[:n]]:
+                hint, share = gap.hints[n]
+                own = np.exp(end) if hint < 0 else np.exp(logprobs[ids.index(hint)]) if hint in ids else 0
+                if hint == said or (1 - share) * own + share >= (1 - share) * probability:
+                    followed += hint != said
+                    said = hint
+            assert (gap.tokens[n] if n < len(gap.tokens) else -1) == said
+    assert followed > 0
 
 
 def test_what_was_read_is_kept_and_what_was_dropped_is_read_again(small):
@@ -110,7 +137,7 @@ def test_refuses_what_cannot_be_filled_with_what_was_wanted(small):
     gap = lambda **change: Gap(**(dict(session="", prefix=[1, 2], suffix=[3], known=1, most=4, slots=(4, 4), ends=[END], threshold=0.4, floor=0.0) | change))
     infills.check(gap())
     for change, said in ((dict(prefix=[1, 98]), "wanted ids of 0 to 97, found 98"), (dict(ends=[97]), "end ids of 0 to 96, found 97"), (dict(known=3), "wanted 1 to the 2 ids before the span, found 3"),
-                         (dict(known=0), "found 0"), (dict(slots=(24, 4)), "at most 23, found 24"), (dict(slots=(4, 0)), "at least 1"), (dict(most=600), "wanted at most 488 ids, found 603")):
+                         (dict(known=0), "found 0"), (dict(hints=[(98, 0.5)]), "or -1 for the end, found .98."), (dict(slots=(24, 4)), "at most 23, found 24"), (dict(slots=(4, 0)), "at least 1"), (dict(most=600), "wanted at most 488 ids, found 603")):
         with pytest.raises(ValueError, match=said):
             infills.check(gap(**change))
 

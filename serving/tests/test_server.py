@@ -86,7 +86,8 @@ def gap(spans=((7, 5),), **change):
     ids = [id for before, after in spans for id in [*range(1, 1 + before), *[mask] * 9, *range(20, 20 + after)]]
     n = len(spans)
     values = {"infill_counts": [before + 9 + after for before, after in spans], "infill_ids": ids, "infill_known": [2] * n, "infill_slots": [[9, 9]] * n,
-              "infill_end_counts": [2] * n, "infill_end_ids": [96, 10] * n, "infill_threshold": [0.4] * n, "infill_floor": [0.0] * n, "infill_seed": [7] * n}
+              "infill_end_counts": [2] * n, "infill_end_ids": [96, 10] * n, "infill_threshold": [0.4] * n, "infill_floor": [0.0] * n,
+              "infill_hint_counts": [1] + [0] * (n - 1), "infill_hint_ids": [5], "infill_hint_shares": [0.4], "infill_seed": [7] * n}
     return {name: np.array(value, DTYPES[INPUTS[name][0]]).reshape(INPUTS[name][1]) for name, value in (values | change).items()}
 
 
@@ -116,6 +117,7 @@ def test_fills_gaps_whole(ports):
     (dict(infill_known=[0]), "infill_known: wanted 1 to the 7 ids before the span, found 0"),
     (dict(infill_slots=[[50, 9]]), "at most 23, found 50"),
     (dict(infill_threshold=[2.0]), "infill_threshold: wanted a probability, 0 to 1, found 2.0"),
+    (dict(infill_hint_shares=[-1.0]), "infill_hint_shares: wanted a probability, 0 to 1, found -1.0"),
     (dict(infill_seed=[]), "infill_seed: wanted 1, one for each of infill_counts, found 0"),
 ])
 def test_refuses_a_gap_with_what_was_wanted_and_found(ports, change, said):

@@ -27,8 +27,7 @@ interface Case {
 async function both({ before, after, begun = 0, slots, maxTokens, floor = 0, held = [], recall, alphabet = 16 }: Case) {
   const engine = new ScriptedEngine(mixed(alphabet), byteEngine)
   const texts = [[byteIds.documentStart, ...before], after]
-  const encode = async (ids: TokenIds) =>
-    ids.length > 0 ? (await engine.encode([{ ids }], never))[0]!.id : undefined
+  const encode = async (ids: TokenIds) => (ids.length > 0 ? (await engine.encode([{ ids }], never))[0]!.id : undefined)
   const encodings = [await encode(texts[0]!.slice(0, -1 - begun)), await encode(after)]
   const clamp: Clamp = {
     isOver: (leading) => leading.length >= held.length,

@@ -20,7 +20,7 @@ export class PlainGapLoop implements GapLoop {
 
   async infill(job: GapJob, signal: AbortSignal): Promise<WrittenGap> {
     this.asked.push(job)
-    const { most, endIds, floor } = job
+    const { most, endIds, floor, hints } = job
     const ids: number[] = []
     const rows: { topIds: TokenIds[]; topLogProbs: (readonly number[])[]; setLogProbs: number[] } = {
       ...{ topIds: [], topLogProbs: [], setLogProbs: [] },
@@ -34,10 +34,22 @@ export class PlainGapLoop implements GapLoop {
       rows.topLogProbs.push(logProbs)
       rows.setLogProbs.push(end)
       const best = top.findIndex((id) => !endIds.includes(id) && !this.options.neverIds.includes(id))
-      if (best < 0 || end > logProbs[best]!) break
-      ids.push(top[best]!)
-      known = [...known, top[best]!]
-      product *= Math.exp(logProbs[best]!)
+      const ends = best < 0 || end > logProbs[best]!
+      let [said, probability]: [number | 'end', number] = ends
+        ? ['end', Math.exp(end)]
+        : [top[best]!, Math.exp(logProbs[best]!)]
+      const hint = hints[ids.length]
+      if (hint && ids.every((id, i) => id === hints[i]!.id)) {
+        const at = top.indexOf(hint.id as number)
+        const own = hint.id === 'end' ? Math.exp(end) : at < 0 ? 0 : Math.exp(logProbs[at]!)
+        const together = (1 - hint.weight) * own + hint.weight
+        probability *= 1 - hint.weight
+        if (hint.id === said || together >= probability) [said, probability] = [hint.id, together]
+      }
+      if (said === 'end') break
+      ids.push(said)
+      known = [...known, said]
+      product *= probability
       if (--slots === 0) {
         text = [...text, ...known.slice(0, -1)]
         known = known.slice(-1)

@@ -3,7 +3,7 @@ import type { GapJob, WrittenGap } from '../gapLoop.ts'
 import { checked, rows, slot, top } from './stepTensors.ts'
 import { MalformedBody, type Tensors } from './tensors.ts'
 
-/** J gaps, N ids, E ids of ends. */
+/** J gaps, N ids, E ids of ends, H hints. */
 export const infillInputs = {
   infill_counts: slot('INT32', -1), // [J]
   infill_ids: slot('INT32', -1), // [N] prefix, as many masks as tokens may be written, suffix
@@ -13,6 +13,9 @@ export const infillInputs = {
   infill_end_ids: slot('INT32', -1), // [E]
   infill_threshold: slot('FP32', -1), // [J]
   infill_floor: slot('FP32', -1), // [J]
+  infill_hint_counts: slot('INT32', -1), // [J]
+  infill_hint_ids: slot('INT32', -1), // [H] −1: the end
+  infill_hint_shares: slot('FP32', -1), // [H]
   infill_seed: slot('INT64', -1), // [J] nothing is drawn yet
 } as const
 
@@ -29,12 +32,14 @@ export const infillOutputs = {
 } as const
 
 export function infillTensors(job: GapJob, maskId: number): Tensors {
-  const { prefixIds, suffixIds, most, known, slots, endIds, threshold, floor } = job
+  const { prefixIds, suffixIds, most, known, slots, endIds, threshold, floor, hints } = job
   const ids = [...prefixIds, ...Array<number>(most).fill(maskId), ...suffixIds]
   const values: Readonly<Record<keyof typeof infillInputs, readonly number[]>> = {
     ...{ infill_counts: [ids.length], infill_ids: ids, infill_known: [known], infill_slots: [slots.now, slots.later] },
     ...{ infill_end_counts: [endIds.length], infill_end_ids: endIds },
-    ...{ infill_threshold: [threshold], infill_floor: [floor], infill_seed: [0] },
+    ...{ infill_threshold: [threshold], infill_floor: [floor], infill_hint_counts: [hints.length], infill_seed: [0] },
+    infill_hint_ids: hints.map(({ id }) => (id === 'end' ? -1 : id)),
+    infill_hint_shares: hints.map(({ weight }) => weight),
   }
   return Object.fromEntries(
     Object.entries(infillInputs).map(([name, { datatype, shape }]) => {
