@@ -5,6 +5,7 @@ import { CanvasCache } from '../cache/canvasCache.ts'
 import { EncodingCache } from '../cache/encodingCache.ts'
 import { Turns } from '../cache/turns.ts'
 import { Denoiser } from '../denoise/denoiser.ts'
+import { LoopDenoiser } from '../denoise/loopDenoiser.ts'
 import type { Keep } from '../denoise/wholeSurroundings.ts'
 import { isTextEndpoint } from '../endpoint/textEndpoint.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -88,7 +89,7 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
   const reading = readTokenizer(dir, manifest.vocab)
   const [opened, read] = await Promise.allSettled([opening, reading])
   if (read.status === 'rejected' && opened.status === 'fulfilled') await opened.value.engine.close()
-  const [{ engine, infiller, report }, tokenizer] = [await opening, await reading]
+  const [{ engine, loop, infiller, report }, tokenizer] = [await opening, await reading]
   const enabled = options.cache
   const turns = new Turns()
   return {
@@ -103,6 +104,7 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
     suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled }, turns),
     canvases: enabled ? new CanvasCache(engine) : undefined,
     denoiser: new Denoiser(engine),
+    loop: loop && new LoopDenoiser(loop),
     now: systemClock.now,
     elsewhere: infiller && { infiller, orHere: options.engine?.standIn === true },
     async close() {

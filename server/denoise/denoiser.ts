@@ -85,16 +85,10 @@ export class Denoiser {
    */
   denoise(request: DenoiseRequest, signal: AbortSignal, onStep: OnStep = () => {}): Promise<Denoised> {
     check(request)
-    const { texts, schedule, maskId, endIds, context } = request
-    // A committed mask would leave its slot open, for ever.
-    const forbiddenIds = new Set([...request.forbiddenIds, maskId])
-    const rulesOf = ({ clamp, ownEndIds, recall }: Hole, stream: number): FillingRules => {
-      const ends = ownEndIds ? { endIds: new Set([...endIds, ...ownEndIds]), uncountedEndIds: ownEndIds } : { endIds }
-      return { schedule, maskId, rules: { ...ends, forbiddenIds, clamp, ...(recall ? { recall } : {}) }, stream }
-    }
+    const { texts, endIds, context } = request
     return new Promise((resolve, reject) => {
       if (signal.aborted) return reject(abortReason(signal))
-      const holes = request.holes.map((hole, i) => new OpenHole(hole, rulesOf(hole, i << 16)))
+      const holes = openHoles(request)
       const surroundings = surround(this.engine, texts, context)
       const onAbort = () => this.wake() // it may rest
       signal.addEventListener('abort', onAbort, { once: true })
@@ -243,6 +237,17 @@ function check({ texts, holes, schedule, context, order }: DenoiseRequest): void
     throw new RangeError(
       'one hole can be verified at a time: the base reads on where it ends, and there is the next one',
     )
+}
+
+/** Nothing of them is committed yet. */
+export function openHoles({ holes, schedule, maskId, endIds, ...request }: DenoiseRequest): OpenHole[] {
+  // A committed mask would leave its slot open, for ever.
+  const forbiddenIds = new Set([...request.forbiddenIds, maskId])
+  const rulesOf = ({ clamp, ownEndIds, recall }: Hole, stream: number): FillingRules => {
+    const ends = ownEndIds ? { endIds: new Set([...endIds, ...ownEndIds]), uncountedEndIds: ownEndIds } : { endIds }
+    return { schedule, maskId, rules: { ...ends, forbiddenIds, clamp, ...(recall ? { recall } : {}) }, stream }
+  }
+  return holes.map((hole, i) => new OpenHole(hole, rulesOf(hole, i << 16)))
 }
 
 const orderOf = ({ order }: DenoiseRequest): HoleOrder => order ?? { kind: 'at-once' }

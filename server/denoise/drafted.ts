@@ -62,8 +62,9 @@ export class DraftedFilling implements Filling {
     return [{ canvas, slots, draft }]
   }
 
-  take([prediction]: readonly Prediction[]): Outcome {
-    const { canvas, draft } = this
+  take([prediction]: readonly Prediction[], guesses?: TokenIds): Outcome {
+    const { canvas } = this
+    const draft: Draft = guesses ? { ids: guesses, beside: 0, behind: 0 } : this.draft
     const said = draft.ids.length
     for (let row = 0; row <= said; row++) {
       const leading = canvas.leadingRun()

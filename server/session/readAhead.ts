@@ -16,19 +16,19 @@ export type Ahead = 'prefix' | 'both' | 'next'
 
 /**
  * Behind all that is waited for. Models that read their surroundings in every step have nothing to read ahead, and nothing is
- * sent elsewhere before somebody asks.
+ * sent before somebody asks where gaps are filled whole elsewhere, as text or as ids.
  *
  * @param offset UTF-16 units into `text`.
  * @throws {Aborted} between two chunks when the signal fires; what was read until then is kept.
  * @throws {RangeError} when the offset is outside the text.
  */
 export async function readAhead(
-  { model, prefixes, suffixes, elsewhere }: Rooms,
+  { model, prefixes, suffixes, elsewhere, loop }: Rooms,
   { text, offset }: { readonly text: string; readonly offset: number },
   ahead: Ahead,
   signal: AbortSignal,
 ): Promise<void> {
-  if (model.attention !== 'causal-context' || elsewhere) return
+  if (model.attention !== 'causal-context' || elsewhere || loop?.available) return
   const { prefixIds, suffixIds, held } = planGap(text, offset, model)
   const read = async (cache: EncodingCache, ids: readonly number[]) => (await cache.encode(ids, signal, 'ahead')).end()
   if (ahead === 'next') return beginsAnew(model, prefixIds, held) ? read(prefixes, prefixIds) : undefined

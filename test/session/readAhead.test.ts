@@ -107,7 +107,7 @@ describe('where somebody types', () => {
 })
 
 describe('while an answer is looked at', () => {
-  const model = { ...byteModel, drafting: { distance: 24, slots: 23, open: 1, begun: 8 } }
+  const model = { drafting: { distance: 24, slots: 23, open: 1, begun: 8 } }
   const above = '# something that stands above it\n' // 33 bytes, the start before them
   const sessionAt = (line: string) => sessionThatKnows(above + line, {}, 0.99, undefined, model)
 

@@ -24,12 +24,12 @@ export function sessionThatKnows(
   changed: Partial<SessionSettings> = {},
   sure = 0.99,
   elsewhere?: Rooms['elsewhere'],
-  model: SessionModel = byteModel,
+  model: Partial<SessionModel> = {},
 ) {
   const engine = new ScriptedEngine(scriptOf(document, sure))
   const clock = new ManualClock()
   const log: string[] = []
-  const rooms = { ...roomsOver(engine, {}, clock.now), elsewhere }
+  const rooms = { ...roomsOver(engine, model, clock.now), elsewhere }
   const session = new LiveSession(rooms, {
     settings: () => ({ ...sessionSettings, ...changed }),
     clock,

@@ -9,12 +9,12 @@ import { type Datatype, MalformedBody, type Tensor, type Tensors } from './tenso
 /** Version of all that is said here. */
 export const stepContract = 'lacuna.step/1'
 
-interface Slot {
+export interface Slot {
   readonly datatype: Datatype
   readonly shape: readonly number[] // −1: any
 }
 
-const slot = (datatype: Datatype, ...shape: number[]): Slot => ({ datatype, shape })
+export const slot = (datatype: Datatype, ...shape: number[]): Slot => ({ datatype, shape })
 
 /** J jobs, N rows, C pieces of context, S spans of what rows see, R asked rows, T sets of M ids, K spans to keep, F handles. */
 export const stepInputs = {
@@ -51,7 +51,7 @@ export const stepOutputs = {
   facts: slot('BYTES', -1), // [1] JSON, only when there are no jobs
 } as const
 
-const top = 8
+export const top = 8
 
 export function requestTensors({ jobs, release }: PassRequest): Tensors {
   const sets = new Map<string, { index: number; ids: readonly number[] }>()
@@ -231,7 +231,7 @@ export function readFacts(tensors: Tensors): PassFacts {
   return facts as unknown as PassFacts
 }
 
-function checked(tensors: Tensors, name: string, { datatype, shape }: Slot): Tensor['data'] {
+export function checked(tensors: Tensors, name: string, { datatype, shape }: Slot): Tensor['data'] {
   const tensor = tensors[name]
   if (!tensor) throw new MalformedBody(`${name}: missing`)
   const fits = shape.length === tensor.shape.length && shape.every((dim, i) => dim < 0 || dim === tensor.shape[i])
@@ -242,7 +242,7 @@ function checked(tensors: Tensors, name: string, { datatype, shape }: Slot): Ten
   return tensor.data
 }
 
-function rows(values: ArrayLike<number>, width: number): number[][] {
+export function rows(values: ArrayLike<number>, width: number): number[][] {
   return Array.from({ length: width > 0 ? Math.floor(values.length / width) : 0 }, (_, i) =>
     Array.from({ length: width }, (_, j) => values[i * width + j]!),
   )
