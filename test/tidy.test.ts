@@ -12,7 +12,7 @@ const rooms: Readonly<Record<string, readonly string[]>> = {
   lsp: ['session', 'config'],
   session: ['infill', 'denoise', 'cache'],
   infill: [],
-  denoise: ['engine/engine.ts'],
+  denoise: ['engine/engine.ts', 'engine/gapLoop.ts'],
   cache: ['engine/engine.ts'],
   engine: ['model'],
   endpoint: ['infill/infiller.ts'],

@@ -23,6 +23,11 @@ def join(q, d, m):
     return (q.unflatten(-1, (-1, SIZE)).float() * d.float()[..., None] + m.float()[..., None]).flatten(-2)
 
 
+def rounded(w):
+    """The nearest matrix of blocks, float32."""
+    return join(*split(w))
+
+
 def packed(q):
     """Two levels a byte: the even column in the lower half."""
     return q[..., 0::2] | q[..., 1::2] << 4
@@ -37,12 +42,19 @@ def read(held, name):
     return join(unpacked(held[f"{name}.q"]), held[f"{name}.d"], held[f"{name}.m"])
 
 
+def compile():
+    """As one generated kernel for each size of matrix."""
+    global rounded
+    # Scales are float16 here too: unless told so, a generated kernel keeps what lies between in float32.
+    rounded = torch.compile(rounded, dynamic=False, options={"emulate_precision_casts": True})
+
+
 class Rounded(torch.autograd.Function):
     """The rounded matrix in `dtype`; gradients pass as if nothing had been rounded (straight-through)."""
 
     @staticmethod
     def forward(ctx, w, dtype):
-        return join(*split(w)).to(dtype)
+        return rounded(w).to(dtype)
 
     @staticmethod
     def backward(ctx, gradient):

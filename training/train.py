@@ -25,43 +25,10 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import blocks4  # noqa: E402
 from batches import Corpus, batches, draw  # noqa: E402
 from masking import STAGES  # noqa: E402
-from network import KV_WIDTH, NORMS, PARTS, Network  # noqa: E402
-from objective import BEGUN, Mix, Objective, Shape  # noqa: E402
-from reference import HEAD_DIM, HEADS, LAYERS, LINEARS, load_base  # noqa: E402
-
-
-def hidden_rows(net, b, device):
-    """Final rows of a batch's canvases [C, E, Q, D], and those of its chunks [C, P, D] before the last norm."""
-    t = lambda x: torch.as_tensor(x, device=device)
-    context, canvas = net.layers()
-    at = torch.arange(b.chunk.shape[1], device=device)
-    everywhere = at.expand(b.chunk.shape)
-    rows, prefix = net.encode(context, t(b.chunk), everywhere, everywhere)
-    piece = t(b.own_piece).flatten(0, 1)
-    order = torch.arange(piece.shape[1], device=device)
-    visible = (piece[:, :, None] == piece[:, None]) & (order[:, None] >= order)
-    _, own = net.encode(context, *(t(x).flatten(0, 1) for x in (b.own_ids, b.own_here, b.own_there)), visible)
-    seen = torch.cat((at < t(b.seen)[..., None], t(b.own_seen), t(b.canvas)), -1)
-    bias = torch.zeros(seen.shape, dtype=net.dtype, device=device).masked_fill(~seen, torch.finfo(net.dtype).min)
-    return net.denoise(canvas, t(b.ids), t(b.positions), t(b.near), prefix, own, bias), rows
-
-
-def losses(net, b, device, open_weight, context_weight):
-    """(what is minimised, mean nats of the canvases' rows, how many have a target). Where the base is trained too, its context
-    rows say the token after them (autoregressive loss), all together `context_weight` as important as the canvases'."""
-    hidden, rows = hidden_rows(net, b, device)
-    target, ahead, following = (torch.as_tensor(x, device=device) for x in (b.target, b.ahead, b.following))
-    asked = target >= 0
-    weight = torch.where((ahead[asked] == 0) | (ahead[asked] == BEGUN), 1.0, open_weight)
-    weight = weight / weight.sum()
-    hidden, target, count = hidden[asked], target[asked], len(weight)
-    if not net.rank and context_weight:
-        asked = following >= 0
-        target = torch.cat((target, following[asked]))
-        weight = torch.cat((weight, torch.full((len(target) - count,), context_weight / (len(target) - count), device=device)))
-        hidden = torch.cat((hidden, net.output_norm(rows[asked])))
-    loss, each = net.loss(hidden, target, weight)
-    return loss, (each[:count] * weight[:count]).sum(), count
+from network import NORMS, PARTS, ROWS, Network  # noqa: E402
+from objective import Mix, Objective, Shape  # noqa: E402
+from reference import LAYERS, LINEARS, load_base  # noqa: E402
+from step import READ, Step, adamw, hidden_rows, inputs, set_rate  # noqa: E402
 
 
 @torch.no_grad()
@@ -70,7 +37,7 @@ def validate(net, checks, device):
     kind; of open rows: share of best tokens that are right, by distance."""
     nats, count, right, seen, ahead = 0.0, 0, {}, {}, np.zeros((8, 2))
     for b in checks:
-        hidden, _ = hidden_rows(net, b, device)
+        hidden, _ = hidden_rows(net, {name: torch.as_tensor(getattr(b, name), device=device) for name in READ})
         target = torch.as_tensor(b.target, device=device)
         asked = target >= 0
         logits = net.logits(hidden[asked])
@@ -127,8 +94,7 @@ def trained_tensors(net, mean):
             continue
         for key, names in PARTS.items():
             q, d, m = blocks4.split(mean[f"own.{l}_{key}"])
-            rows = [HEADS * HEAD_DIM, KV_WIDTH, KV_WIDTH] if key == "qkv" else [len(q) // len(names)] * len(names)
-            for n, *parts in zip(names, *(x.split(rows) for x in (blocks4.packed(q), d, m))):
+            for n, *parts in zip(names, *(x.split(ROWS[key]) for x in (blocks4.packed(q), d, m))):
                 out |= {f"blk.{l}.{n}.weight.{p}": x.cpu().contiguous() for p, x in zip("qdm", parts)}
         out |= {f"blk.{l}.{n}.weight": mean[f"gain.{l}_{n}"].cpu() for n in NORMS}
     if not net.rank:
@@ -196,6 +162,7 @@ def arguments():
     p.add_argument("--device", default="cpu", choices=("cpu", "cuda", "xla"))
     p.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"))
     p.add_argument("--compile", action="store_true", help="generated kernels (torch.compile): pays on a GPU")
+    p.add_argument("--record", action="store_true", help="play the step's kernels from a recording (CUDA graph)")
     p.add_argument("--threads", type=int, default=os.cpu_count())
     p.add_argument("--workers", type=int, default=0, help="processes that draw batches")
     p.add_argument("--resume", action="store_true")
@@ -223,15 +190,18 @@ def main():
     step, log, spent, targets = (held[k] for k in ("step", "log", "spent", "targets")) if held else (0, [], 0.0, 0)
     # Before the device is opened: processes that fork off after that could not use it, and some cannot fork at all.
     drawn = batches(objective, train, o.batch, o.seed, step, lambda step: min(1, step / o.steps), o.workers)
-    ahead = next(drawn)
+    first = next(drawn)
     device = pick_device(o.device)
+    if o.record and device.type != "cuda":
+        sys.exit(f"--record wants --device cuda, found {o.device}")
     net = Network(base, o.rank, getattr(torch, o.dtype)).to(device)
     if o.init:
         load_trained(net, o.init)
     if o.compile:
         net.compile()
     names, parameters = zip(*net.named_parameters())
-    optimizer = torch.optim.AdamW(parameters, lr=o.lr, betas=(0.9, 0.98), weight_decay=0.0, fused=device.type in ("cpu", "cuda") or None)
+    optimizer = adamw(parameters, o.lr, device, o.record)
+    take = Step(net, optimizer, device, o.record)
     mean = {n: p.detach().clone() for n, p in zip(names, parameters)}
     if held:
         net.load_state_dict(held["net"])
@@ -268,25 +238,25 @@ def main():
         log.append({"step": step, "targets": targets, "minutes": round(elapsed() / 60, 2), "valid": v})
         print(f"step {step}  valid {json.dumps(v)}", flush=True)
 
+    def prepared(batch):
+        """(what the step reads, how many rows of canvases have a target)"""
+        return take.ready(inputs(batch, o.open_weight, 0 if o.rank else o.context_weight, o.record)), int((batch.target >= 0).sum())
+
     begun = checked = time.time()
     running = []
+    ready, count = prepared(first)
     if not held:
         check()
     while done() < 1 and step < o.stop_at and time.time() - begun < o.stop_after * 60:
         rate = o.lr * min(1, (step + 1) / o.warm_up) * min(1, max(0.01, (1 - done()) / o.decay))
-        for group in optimizer.param_groups:
-            group["lr"] = rate
-        batch, ahead = ahead, None
-        loss, nats, count = losses(net, batch, device, o.open_weight, o.context_weight)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
-        optimizer.step()
-        optimizer.zero_grad(set_to_none=True)
-        step, targets, ahead = step + 1, targets + count, next(drawn)
+        set_rate(optimizer, rate)
+        nats = take(ready)
+        step, targets = step + 1, targets + count
+        ready, count = prepared(next(drawn))
         keep = min(o.mean, (step + 1) / (step + 10))
         with torch.no_grad():
             torch._foreach_lerp_([mean[n] for n in names], [p.detach() for p in parameters], 1 - keep)
-        running.append(nats.detach())
+        running.append(nats)
         if step % 25 == 0:
             log.append({"step": step, "loss": round(float(torch.stack(running).mean()), 4)})
             print(f"step {step} ({100 * done():.0f} %)  loss {log[-1]['loss']:.3f}  {targets / 1e6:.2f} M targets  rate {rate:.1e}  "

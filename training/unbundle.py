@@ -13,17 +13,11 @@ import onnx
 import torch
 from safetensors.torch import save_file
 
-from bundle import LINEARS, NORMS
-from network import KV_WIDTH
-from reference import HEAD_DIM, HEADS, LAYERS
+from bundle import NORMS
+from network import PARTS, ROWS
+from reference import LAYERS
 
-# Name in the graph: GGUF names of the matrices that stand below each other in it, and their rows.
-JOINED = {
-    "qkv": (("attn_q", "attn_k", "attn_v"), (HEADS * HEAD_DIM, KV_WIDTH, KV_WIDTH)),
-    "o": (("attn_output",), LINEARS["attn_output"][1][:1]),
-    "gate_up": (("ffn_gate", "ffn_up"), (LINEARS["ffn_gate"][1][0], LINEARS["ffn_up"][1][0])),
-    "down": (("ffn_down",), LINEARS["ffn_down"][1][:1]),
-}
+IN_GRAPH = {"qkv": "qkv", "o": "o", "up": "gate_up", "down": "down"}  # where the matrices of a part stand below each other
 TYPES = {onnx.TensorProto.UINT8: np.uint8, onnx.TensorProto.FLOAT16: np.float16, onnx.TensorProto.FLOAT: np.float32}
 
 
@@ -45,9 +39,9 @@ def unbundle(folder):
     pad, mask = held["embedding.extra"]
     out = {"special": torch.stack((mask, pad)), "pad_out": held["head.extra"][0], "output_norm.weight": held["norm.weight"]}
     for layer in range(LAYERS):
-        for key, (names, rows) in JOINED.items():
-            parts = (held[f"layers.{layer}.{key}.{part}"] for part in ("quants", "scales", "minimums"))
-            for name, *split in zip(names, *(x.flatten(1).split(rows) for x in parts)):
+        for key, names in PARTS.items():
+            parts = (held[f"layers.{layer}.{IN_GRAPH[key]}.{part}"] for part in ("quants", "scales", "minimums"))
+            for name, *split in zip(names, *(x.flatten(1).split(ROWS[key]) for x in parts)):
                 out |= {f"blk.{layer}.{name}.weight.{p}": x.contiguous() for p, x in zip("qdm", split)}
         out |= {f"blk.{layer}.{name}.weight": held[f"layers.{layer}.{graph}.weight"] for name, graph in NORMS.items()}
     return {name: x.contiguous() for name, x in out.items()}

@@ -55,6 +55,11 @@ export function rejected(signal: AbortSignal): Promise<never> {
   })
 }
 
+/** For the log: the message alone where it is for the user, and the stacks of what is a fault. */
+export function detailsOf(error: unknown): string {
+  return error instanceof UserError ? messageOf(error) : stackOf(error)
+}
+
 /** For the log: with the stacks of what caused it. */
 export function stackOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

@@ -5,6 +5,7 @@ import { systemClock } from '../base/clock.ts'
 import { UserError } from '../base/errors.ts'
 import { remoteAddress } from '../base/remote.ts'
 import type { Engine } from '../engine/engine.ts'
+import type { GapLoop } from '../engine/gapLoop.ts'
 import { openOnnxEngine } from '../engine/onnx/onnxEngine.ts'
 import type { EngineOptions, OpenReport } from '../engine/onnx/protocol.ts'
 import { OpenInferenceEngine } from '../engine/openInference/openInferenceEngine.ts'
@@ -30,6 +31,8 @@ export interface RemoteEngine {
 
 export interface OpenedEngine {
   readonly engine: Engine
+  /** Who fills gaps whole beside it. */
+  readonly loop?: GapLoop
   /** As of now. */
   readonly report: () => OpenReport
 }
@@ -73,9 +76,12 @@ export async function openRemoteEngine(
     return new PassesOverEngine(await openHere(), facts)
   }
   const parts = { openLocal: standIn ? openLocal : undefined, clock: systemClock, onChange }
-  const engine = new OpenInferenceEngine(new PassesWithStandIn(remote, parts), remote.facts)
-  const report = { provider: `open-inference (${remote.shown})`, passedOver: [], loadMs: performance.now() - began }
-  return { engine, report: () => report }
+  const passes = new PassesWithStandIn(remote, parts)
+  const engine = new OpenInferenceEngine(passes, remote.facts)
+  const how = remote.infill ? ', whole gaps' : ''
+  const provider = `open-inference${how} (${remote.shown})`
+  const report = { provider, passedOver: [], loadMs: performance.now() - began }
+  return { engine, ...(remote.infill ? { loop: passes } : {}), report: () => report }
 }
 
 const localPassRows = 64

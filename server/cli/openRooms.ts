@@ -1,9 +1,11 @@
 /** The composition root: opens bundle, tokenizer and engine, and hands a session what it needs. */
 import { systemClock } from '../base/clock.ts'
 import { BundleError, UserError } from '../base/errors.ts'
+import { CanvasCache } from '../cache/canvasCache.ts'
 import { EncodingCache } from '../cache/encodingCache.ts'
 import { Turns } from '../cache/turns.ts'
 import { Denoiser } from '../denoise/denoiser.ts'
+import { LoopDenoiser } from '../denoise/loopDenoiser.ts'
 import type { Keep } from '../denoise/wholeSurroundings.ts'
 import { isTextEndpoint } from '../endpoint/textEndpoint.ts'
 import type { Engine } from '../engine/engine.ts'
@@ -87,7 +89,7 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
   const reading = readTokenizer(dir, manifest.vocab)
   const [opened, read] = await Promise.allSettled([opening, reading])
   if (read.status === 'rejected' && opened.status === 'fulfilled') await opened.value.engine.close()
-  const [{ engine, infiller, report }, tokenizer] = [await opening, await reading]
+  const [{ engine, loop, infiller, report }, tokenizer] = [await opening, await reading]
   return {
     ...roomsOver(engine, sessionModel(manifest, tokenizer, options), options.cache),
     engine,
@@ -96,6 +98,7 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
     get report() {
       return report()
     },
+    loop: loop && new LoopDenoiser(loop),
     elsewhere: infiller && { infiller, orHere: options.engine?.standIn === true },
     async close() {
       infiller?.close()
@@ -111,6 +114,7 @@ export function roomsOver(engine: Engine, model: SessionModel, cache: boolean): 
     model,
     prefixes: new EncodingCache(engine, { maxBytes: prefixBytes, enabled: cache }, turns),
     suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled: cache }, turns),
+    canvases: cache ? new CanvasCache(engine) : undefined,
     denoiser: new Denoiser(engine),
     now: systemClock.now,
   }

@@ -1,6 +1,7 @@
 /** A completion of known text, timed: what a model on a provider is worth on this machine. */
 import { messageOf } from '../base/errors.ts'
-import { askedFor, fillGap } from '../session/fillGap.ts'
+import { fillGap } from '../session/fillGap.ts'
+import { askedFor } from '../session/gaps.ts'
 import { type OpenRooms, openRooms } from './openRooms.ts'
 import { needs } from './providers.ts'
 

@@ -6,12 +6,13 @@
  * without an end is folded into the text before it, and the next one opens with what follows still in sight.
  */
 import { abortReason } from '../base/errors.ts'
-import type { Encoding, Engine, Piece, Prediction, StepJob, TokenIds } from '../engine/engine.ts'
+import type { Engine, Prediction, StepJob, TokenIds } from '../engine/engine.ts'
 import { type CanvasContext, surround } from './canvasContext.ts'
 import type { Asked, FillingRules } from './filling.ts'
 import { type Finish, type Hole, OpenHole, type Progress } from './hole.ts'
 import { aheadOf, type HoleOrder, holesToAsk, holesToTake } from './holeOrder.ts'
 import { checkLength } from './length.ts'
+import { type Look, type LookRequest, lookAt } from './lookAt.ts'
 import { checkSchedule, hybridOf, type Schedule } from './schedule.ts'
 import type { Surroundings } from './surroundings.ts'
 
@@ -84,17 +85,11 @@ export class Denoiser {
    */
   denoise(request: DenoiseRequest, signal: AbortSignal, onStep: OnStep = () => {}): Promise<Denoised> {
     check(request)
-    const { texts, schedule, maskId, endIds, context } = request
-    // A committed mask would leave its slot open, for ever.
-    const forbiddenIds = new Set([...request.forbiddenIds, maskId])
-    const rulesOf = ({ clamp, ownEndIds, recall }: Hole, stream: number): FillingRules => {
-      const ends = ownEndIds ? { endIds: new Set([...endIds, ...ownEndIds]), uncountedEndIds: ownEndIds } : { endIds }
-      return { schedule, maskId, rules: { ...ends, forbiddenIds, clamp, ...(recall ? { recall } : {}) }, stream }
-    }
+    const { texts, endIds, context } = request
     return new Promise((resolve, reject) => {
-      const surroundings = surround(this.engine, texts, context)
-      const holes = request.holes.map((hole, i) => new OpenHole(hole, rulesOf(hole, i << 16)))
       if (signal.aborted) return reject(abortReason(signal))
+      const holes = openHoles(request)
+      const surroundings = surround(this.engine, texts, context)
       const onAbort = () => this.wake() // it may rest
       signal.addEventListener('abort', onAbort, { once: true })
       this.join({
@@ -121,24 +116,9 @@ export class Denoiser {
     }
   }
 
-  /**
-   * One pass over rows that are asked once and never filled: a keystroke waits for no more than that.
-   *
-   * @param pieces read for this pass alone.
-   * @param jobsOf given their encodings.
-   * @throws {Aborted} when the signal fires.
-   */
-  async look(
-    pieces: readonly Piece[],
-    jobsOf: (read: readonly Encoding[]) => readonly StepJob[],
-    signal: AbortSignal,
-  ): Promise<Prediction[]> {
-    const read = pieces.length > 0 ? await this.engine.encode(pieces, signal) : []
-    try {
-      return await this.engine.step(jobsOf(read), signal)
-    } finally {
-      this.engine.release(read.map(({ id }) => id))
-    }
+  /** Beside what is filled; @throws as `lookAt`. */
+  look(request: LookRequest, signal: AbortSignal): Promise<Look[]> {
+    return lookAt(this.engine, request, signal)
   }
 
   private join(job: Job): void {
@@ -257,6 +237,17 @@ function check({ texts, holes, schedule, context, order }: DenoiseRequest): void
     throw new RangeError(
       'one hole can be verified at a time: the base reads on where it ends, and there is the next one',
     )
+}
+
+/** Nothing of them is committed yet. */
+export function openHoles({ holes, schedule, maskId, endIds, ...request }: DenoiseRequest): OpenHole[] {
+  // A committed mask would leave its slot open, for ever.
+  const forbiddenIds = new Set([...request.forbiddenIds, maskId])
+  const rulesOf = ({ clamp, ownEndIds, recall }: Hole, stream: number): FillingRules => {
+    const ends = ownEndIds ? { endIds: new Set([...endIds, ...ownEndIds]), uncountedEndIds: ownEndIds } : { endIds }
+    return { schedule, maskId, rules: { ...ends, forbiddenIds, clamp, ...(recall ? { recall } : {}) }, stream }
+  }
+  return holes.map((hole, i) => new OpenHole(hole, rulesOf(hole, i << 16)))
 }
 
 const orderOf = ({ order }: DenoiseRequest): HoleOrder => order ?? { kind: 'at-once' }

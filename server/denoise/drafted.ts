@@ -62,8 +62,9 @@ export class DraftedFilling implements Filling {
     return [{ canvas, slots, draft }]
   }
 
-  take([prediction]: readonly Prediction[]): Outcome {
-    const { canvas, draft } = this
+  take([prediction]: readonly Prediction[], guesses?: TokenIds): Outcome {
+    const { canvas } = this
+    const draft: Draft = guesses ? { ids: guesses, beside: 0, behind: 0 } : this.draft
     const said = draft.ids.length
     for (let row = 0; row <= said; row++) {
       const leading = canvas.leadingRun()
@@ -79,8 +80,9 @@ export class DraftedFilling implements Filling {
           ? { first: said + 1 + draft.beside, count: draft.behind }
           : { first: said + 1 + row, count: draft.beside - row }
       const recalled = this.recalled()
-      if (!recalled && branch.count > 0 && this.surelyEnds(prediction!, branch.first)) return 'ended'
-      this.draft = recalled ?? this.standing(this.guessAhead(prediction!, branch.first, branch.count))
+      const guesses = recalled ? [] : this.guessAhead(prediction!, branch.first, branch.count)
+      if (guesses === 'ended') return 'ended'
+      this.draft = recalled ?? this.standing(guesses)
       return 'open'
     }
     throw new Error('a pass commits something or ends')
@@ -106,25 +108,24 @@ export class DraftedFilling implements Filling {
     return ids.length > 0 ? { ids, beside: 0, behind: 0 } : undefined
   }
 
-  private guessAhead(prediction: Prediction, first: number, count: number): TokenIds {
+  /**
+   * What open rows say of the slots after the committed run, from row `first` on: the guesses that are to stand in the next
+   * pass, or that the middle ends right there, where the first of them is very sure.
+   */
+  private guessAhead(prediction: Prediction, first: number, count: number): TokenIds | 'ended' {
     const { drafts, threshold } = this.mode
     const leading = this.canvas.leadingRun()
-    const most = Math.min(drafts, count, this.canvas.slots.length - leading.length - 1)
+    const most = Math.min(drafts, this.canvas.slots.length - leading.length - 1)
     const ids: number[] = []
     let together = 1
-    for (let i = 0; i < most; i++) {
-      const guess = mixedGuess(prediction, first + i, this.rules, [...leading, ...ids], undefined)
+    for (let row = first; row < first + count; row++) {
+      const guess = mixedGuess(prediction, row, this.rules, [...leading, ...ids], undefined)
+      if (row === first && guess?.id === 'end' && guess.probability >= sureEnd) return 'ended'
       together *= guess?.probability ?? 0
-      if (!guess || guess.id === 'end' || together < threshold) break
+      if (!guess || guess.id === 'end' || together < threshold || ids.length >= most) break
       ids.push(guess.id)
     }
     return ids
-  }
-
-  /** Whether an open row, which stands for the slot after the committed run, says that the middle ends there. */
-  private surelyEnds(prediction: Prediction, row: number): boolean {
-    const guess = mixedGuess(prediction, row, this.rules, this.canvas.leadingRun(), undefined)
-    return guess?.id === 'end' && guess.probability >= sureEnd
   }
 
   private standing(ids: TokenIds): Draft {

@@ -36,6 +36,24 @@ export interface DraftedContext {
   readonly distance: number
   /** Whether committed rows are kept from pass to pass; without, all are computed anew: the same, for comparison. */
   readonly keeps: boolean
+  /** Where rows of a single hole are kept from request to request; without, nowhere. */
+  readonly canvases?: Canvases
+}
+
+/** Takes and gives the rows of the tokens that open a hole, and of what was committed behind them; see `cache/canvasCache.ts`. */
+export interface Canvases {
+  take(place: Place): Rows | undefined
+  put(place: Place, rows: Rows): void
+}
+
+interface Place {
+  readonly texts: readonly TokenIds[]
+  readonly distance: number
+}
+
+interface Rows {
+  readonly ids: TokenIds
+  readonly kept: readonly KeptRows[]
 }
 
 export class DraftedSurroundings implements Surroundings {
@@ -48,8 +66,10 @@ export class DraftedSurroundings implements Surroundings {
   private readonly read: readonly ReadRows[] // of each hole: the last token before it, its middle, its guesses
   private readonly own = new Set<EncodingId>() // released at the end, or before
   private unread: readonly { hole: number; ids: TokenIds }[] = [] // what the pass in hand reads
+  private readonly canvases: Canvases | undefined
 
-  constructor(engine: Engine, texts: readonly TokenIds[], { encodings, begun = 0, distance, keeps }: DraftedContext) {
+  constructor(engine: Engine, texts: readonly TokenIds[], context: DraftedContext) {
+    const { encodings, begun = 0, distance, keeps, canvases } = context
     this.engine = engine
     const [first, ...others] = texts as [TokenIds, ...TokenIds[]]
     const encoded = first.length - begun
@@ -60,7 +80,10 @@ export class DraftedSurroundings implements Surroundings {
     this.pieces = encodings.map((id, i) => (id === undefined ? undefined : { id, rows: this.encodedRows(i) }))
     this.distance = distance
     this.keeps = keeps
-    this.read = texts.slice(1).map(() => new ReadRows())
+    this.canvases = keeps && texts.length === 2 ? canvases : undefined
+    const known = this.canvases?.take({ texts: this.texts, distance })
+    this.read = texts.slice(1).map(() => new ReadRows(known?.ids, known?.kept))
+    if (known) this.goOnFrom(known)
   }
 
   stepJob(holes: readonly Asked[], setIds: TokenIds): StepJob {
@@ -129,7 +152,18 @@ export class DraftedSurroundings implements Surroundings {
   }
 
   end(): void {
+    if (this.canvases) {
+      const { readIds: ids, pieces: kept } = this.read[0]!
+      this.canvases.put({ texts: this.texts, distance: this.distance }, { ids, kept })
+      for (const { id } of kept) this.own.delete(id)
+    }
     this.engine.release([...this.own])
+  }
+
+  /** As far as it opens this hole too, but for the last row: a pass must compute it, since it says what comes next. */
+  private goOnFrom({ kept }: Rows): void {
+    for (const { id } of kept) this.own.add(id)
+    this.forget(this.read[0]!.goOnWith([this.texts[0]!.at(-1)!, ...this.begun].slice(0, -1)).forgotten)
   }
 
   private forget(ids: readonly EncodingId[]): void {

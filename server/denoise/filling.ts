@@ -1,5 +1,5 @@
 /** How one gap is filled between passes: which canvases are asked, what is committed, and whether that was all. */
-import type { Prediction } from '../engine/engine.ts'
+import type { Prediction, TokenIds } from '../engine/engine.ts'
 import type { Canvas } from './canvas.ts'
 import type { CommitRules } from './commitRules.ts'
 import type { Draft } from './drafted.ts'
@@ -36,8 +36,12 @@ export interface Filling {
   readonly canvas: Canvas
   /** What the next pass is asked; several canvases where one of them is to be chosen. */
   ask(): readonly Asked[]
-  /** Commits what the pass said, one prediction for each of `ask()`; where it asked to `read`, the base's comes last. */
-  take(predictions: readonly Prediction[]): Outcome
+  /**
+   * Commits what the pass said, one prediction for each of `ask()`; where it asked to `read`, the base's comes last.
+   *
+   * @param guesses of somebody else, one less than rows in the prediction: heard by the length mode `drafted`.
+   */
+  take(predictions: readonly Prediction[], guesses?: TokenIds): Outcome
 }
 
 /** What all ways of filling need. */

@@ -63,12 +63,13 @@ export class OpenHole {
    * Commits what the pass said; not once it is finished.
    *
    * @param predictions one for each canvas that was asked.
+   * @param guesses that stood behind what is committed, where these are not those of `ask()`.
    * @returns whether the canvas is full, and is to be folded before the next pass.
    */
-  take(predictions: readonly Prediction[]): boolean {
+  take(predictions: readonly Prediction[], guesses?: TokenIds): boolean {
     this.asked = undefined
     const { maxTokens, floor } = this.hole
-    const outcome = this.filling.take(predictions)
+    const outcome = this.filling.take(predictions, guesses)
     const { canvas } = this.filling
     const filled = this.done.length + canvas.leftmostOpen()
     if (product(this.progress().probabilities) < floor) this.finish = 'unsure'

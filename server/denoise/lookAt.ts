@@ -2,8 +2,9 @@
  * Tokens of a known text, each masked by itself with all the others in sight: what the model gives the one that stands
  * there. Nothing is filled.
  */
-import type { Encoding, EncodingId, StepJob, TokenIds } from '../engine/engine.ts'
-import type { Denoiser } from './denoiser.ts'
+import type { EncodingId, Engine, TokenIds } from '../engine/engine.ts'
+import { Canvas } from './canvas.ts'
+import { type CanvasContext, surround } from './canvasContext.ts'
 
 export interface LookRequest {
   readonly ids: TokenIds // of the whole window
@@ -32,49 +33,42 @@ export interface Look {
 }
 
 /**
- * All in one step.
+ * All in one step: a keystroke waits for no more than that.
  *
  * @throws {Aborted} when the signal fires, between two passes.
  */
 export async function lookAt(
-  denoiser: Denoiser,
+  engine: Engine,
   { ids, at, maskId, context }: LookRequest,
   signal: AbortSignal,
 ): Promise<Look[]> {
-  const common = (token: number) => ({ asked: [token], setIds: [], scoreIds: [ids[token]!] })
-  const look = (): ReturnType<Denoiser['look']> => {
-    switch (context.kind) {
-      case 'whole': {
-        const positions = ids.map((_, i) => i)
-        const jobs = at.map((token) => ({ ids: ids.with(token, maskId), positions, context: [], ...common(token) }))
-        return denoiser.look([], () => jobs, signal)
-      }
-      case 'causal': {
-        const { prefix, suffixTokens, distance } = context
-        const suffixes = at.map((token) => ({ ids: ids.slice(token + 1, token + 1 + suffixTokens) }))
-        const pieces = suffixes.filter((suffix) => suffix.ids.length > 0)
-        const jobsOf = (read: readonly Encoding[]) =>
-          at.map((token, i): StepJob => {
-            const suffix = read[pieces.indexOf(suffixes[i]!)]
-            const firstPosition = token + (distance ?? 1)
-            const before = ids[token - 1]!
-            return {
-              ids: distance === undefined ? [before, maskId] : [before],
-              positions: distance === undefined ? [token - 1, token] : [token - 1],
-              context: [
-                ...(suffix ? [{ id: suffix.id, rows: suffix.rows, firstPosition }] : []),
-                ...(prefix === undefined || token < 2 ? [] : [{ id: prefix, rows: token - 1, firstPosition: 0 }]),
-              ],
-              ...common(token),
-            }
-          })
-        return denoiser.look(pieces, jobsOf, signal)
-      }
-    }
+  const reach = context.kind === 'whole' ? ids.length : context.suffixTokens
+  const suffixes = at.map((token) => ids.slice(token + 1, token + 1 + reach))
+  const pieces = context.kind === 'whole' ? [] : suffixes.filter(({ length }) => length > 0).map((ids) => ({ ids }))
+  const read = pieces.length > 0 ? await engine.encode(pieces, signal) : []
+  try {
+    const left = [...read]
+    const jobs = at.map((token, i) => {
+      const texts = [ids.slice(0, token), suffixes[i]!]
+      const suffix = suffixes[i]!.length > 0 ? left.shift()?.id : undefined
+      const hole = { canvas: new Canvas(1, maskId), slots: [0], draft: { ids: [], beside: 0, behind: 0 } }
+      const job = surround(engine, texts, canvasContext(context, token, suffix)).stepJob([hole], [])
+      return { ...job, scoreIds: [ids[token]!] }
+    })
+    const predictions = await engine.step(jobs, signal)
+    return predictions.map(({ scoreLogProbs, topIds }) => ({
+      probability: Math.exp(scoreLogProbs[0]!),
+      topIds: topIds[0]!,
+    }))
+  } finally {
+    engine.release(read.map(({ id }) => id))
   }
-  const predictions = await look()
-  return predictions.map(({ scoreLogProbs, topIds }) => ({
-    probability: Math.exp(scoreLogProbs[0]!),
-    topIds: topIds[0]!,
-  }))
+}
+
+function canvasContext(context: LookContext, token: number, suffix: EncodingId | undefined): CanvasContext {
+  if (context.kind === 'whole') return { kind: 'whole', keep: 'nothing', refreshEvery: 1, freshRows: 0 }
+  const { prefix, distance } = context
+  const encodings = [token > 1 ? prefix : undefined, suffix] // the token before is a row of the canvas
+  if (distance === undefined) return { kind: 'causal', encodings }
+  return { kind: 'drafted', encodings, distance, keeps: false }
 }

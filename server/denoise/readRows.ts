@@ -14,6 +14,17 @@ export class ReadRows {
   private readonly ids: number[] = []
   private kept: KeptRows[] = [] // from the left, without holes
 
+  /** The rows of `kept` are those of `ids`. */
+  constructor(ids: TokenIds = [], kept: readonly KeptRows[] = []) {
+    this.ids.push(...ids)
+    this.kept.push(...kept)
+  }
+
+  /** Tokens whose rows these are. */
+  get readIds(): TokenIds {
+    return this.ids
+  }
+
   /** Rows that were read and may be seen by the next ones. */
   get pieces(): readonly KeptRows[] {
     return this.kept

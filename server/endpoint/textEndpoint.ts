@@ -88,7 +88,7 @@ export class TextEndpoint implements Infiller {
       if (error instanceof NoAnswer || error instanceof MalformedAnswer) return ''
       throw error
     })
-    const told = `${shown}: ${status}${codeIn(jsonOr(body, undefined))}`
+    const told = `${shown}: ${status}${codeIn(jsonIn(body))}`
     if (status >= 300 && status < 400)
       return new UserError(`${told}: it sends on to another address; redirects are not followed, name the right one`)
     switch (status) {
@@ -162,11 +162,12 @@ function lineFeeds(text: string): string {
   return text.replace(/\r\n?/g, '\n')
 }
 
-function jsonOr<Other>(text: string, other: Other): unknown {
+/** `undefined` for what is no JSON. */
+function jsonIn(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    if (error instanceof SyntaxError) return other
+    if (error instanceof SyntaxError) return undefined
     throw error
   }
 }

@@ -5,9 +5,22 @@
 
 /** What a reader of brackets must skip. */
 export interface CodeSyntax {
-  readonly comment: '//' | '#' | '--' // of a line; the slash kind has /* */ too
+  readonly comment: '//' | '#' | '--' | ';' // of a line; the slash kind has /* */ too
   readonly quotes: readonly string[] // longest first
   readonly lifetimes: boolean // 'a is no string
+}
+
+/** How names are written, in pieces of a regular expression with the flag `u`. */
+export interface NameSyntax {
+  readonly units: string // of a character class: all that is part of a name
+  /** Of a character class: what stands right before a name makes it one of another kind. */
+  readonly marks: string
+  /** What a name may end in besides. */
+  readonly end: string
+  /** A dollar says of what kind a name is, and stays when the name is another. */
+  readonly sigil: boolean
+  /** A point, or an arrow, before a name says that it is a member of something. */
+  readonly members: boolean
 }
 
 /** Where the description of a function stands, and what is around it. */
@@ -24,18 +37,39 @@ const rust: CodeSyntax = { comment: '//', quotes: ['"'], lifetimes: true }
 const hashes: CodeSyntax = { comment: '#', quotes: ['"""', "'''", '"', "'"], lifetimes: false }
 const shell: CodeSyntax = { comment: '#', quotes: ['"', "'", '`'], lifetimes: false }
 const dashes: CodeSyntax = { comment: '--', quotes: ['"', "'"], lifetimes: false }
-const hashLanguages = 'python ruby yaml toml perl r elixir julia makefile dockerfile cmake nix powershell'.split(' ')
+const semicolons: CodeSyntax = { comment: ';', quotes: ['"'], lifetimes: false }
+const lisps = 'emacs-lisp elisp lisp commonlisp scheme racket clojure'
 const codeSyntaxes: ReadonlyMap<string, CodeSyntax> = new Map([
-  ...hashLanguages.map((id): [string, CodeSyntax] => [id, hashes]),
-  ['shellscript', shell],
-  ['lua', dashes],
-  ['sql', dashes],
-  ['haskell', dashes],
-  ['rust', rust],
+  ...each('python ruby yaml toml perl r elixir julia makefile dockerfile cmake nix powershell', hashes),
+  ...each('shellscript', shell),
+  ...each('lua sql haskell', dashes),
+  ...each('rust', rust),
+  ...each(lisps, semicolons),
 ])
+
+function each<Value>(languageIds: string, value: Value): [string, Value][] {
+  return languageIds.split(' ').map((id) => [id, value])
+}
 
 export function codeSyntaxOf(languageId: string): CodeSyntax {
   return codeSyntaxes.get(languageId) ?? slashes
+}
+
+const letters = '\\p{L}\\p{N}\\p{M}_'
+const commonNames: NameSyntax = { units: `${letters}$`, marks: '', end: '', sigil: false, members: true }
+const nameSyntaxes: ReadonlyMap<string, NameSyntax> = new Map([
+  ...each('php perl powershell', { ...commonNames, sigil: true }),
+  ...each('shellscript makefile dockerfile', { ...commonNames, units: letters }),
+  ...each('css scss less', { ...commonNames, units: `${letters}$\\-` }),
+  // `#x` is private, and another than `x`.
+  ...each('javascript javascriptreact typescript typescriptreact', { ...commonNames, marks: '#' }),
+  ...each('ruby', { ...commonNames, marks: '@', end: '(?:[?!](?!=))?' }),
+  ...each(lisps, { ...commonNames, units: `${letters}$*+/<=>!?&%^~.:|\\-`, members: false }),
+])
+
+/** A language that is not in the table has names like C's, and dollars in them. */
+export function nameSyntaxOf(languageId: string): NameSyntax {
+  return nameSyntaxes.get(languageId) ?? commonNames
 }
 
 /** Comments that `codeSyntaxOf` does not tell: of languages whose brackets are read like C's all the same. */

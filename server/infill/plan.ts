@@ -109,7 +109,7 @@ function beforeIds(piece: string, isStart: boolean, model: PlanModel): Before {
   const held = heldBack(piece)
   const ids = model.encode(piece.slice(0, piece.length - held.length))
   const startIds = isStart && model.documentStartId !== undefined ? [model.documentStartId] : []
-  const told = limited([...startIds, ...ids], model)
+  const told = withinBudget([...startIds, ...ids], model)
   // Slots need a token before them (with shifted logits its row scores the first one): at least a line break.
   return { ids: told.length > 0 ? told : model.encode('\n'), held }
 }
@@ -131,8 +131,11 @@ function checkBetween(between: readonly Before[], { prefixTokens, maxPositions }
   )
 }
 
-/** Dense text (a token a character, say) exceeds the budget: the start then moves on by half budgets. */
-function limited(ids: readonly number[], { prefixTokens, maxPositions }: PlanModel): readonly number[] {
+/** Dense text (a token a character, say) exceeds the budget: the start of a prefix then moves on by half budgets. */
+export function withinBudget(
+  ids: readonly number[],
+  { prefixTokens, maxPositions }: Pick<PlanModel, 'prefixTokens' | 'maxPositions'>,
+): readonly number[] {
   const limit = Math.min(1.5 * prefixTokens, maxPositions / 2)
   const jump = Math.ceil(Math.min(prefixTokens, limit) / 2)
   return ids.length <= limit ? ids : ids.slice(Math.ceil((ids.length - limit) / jump) * jump)

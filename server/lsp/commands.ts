@@ -218,7 +218,7 @@ class Progress {
   }
 
   report(message: string): void {
-    if (message === this.latest) return
+    if (this.ended || message === this.latest) return // work may go on for a pass after it was given up
     this.latest = message
     this.begun?.report(message)
   }

@@ -8,7 +8,8 @@ import { createProtocolConnection, StreamMessageWriter } from 'vscode-languagese
 import { messageOf, stackOf } from '../base/errors.ts'
 import { stderrLog } from '../base/log.ts'
 import { FrameReader } from './frameReader.ts'
-import { type ServerOptions, startServer } from './startServer.ts'
+import type { ServerOptions } from './serverOptions.ts'
+import { startServer } from './startServer.ts'
 import { createWatchDog } from './watchDog.ts'
 
 const patienceMs = 20_000 // a pass, and a model that is still being loaded

@@ -1,8 +1,7 @@
 /**
- * The protocol edge: which messages are understood, and who takes each of them. Answering is in `completionRequests.ts`;
- * how the process lives and ends in `serveStdio.ts`.
+ * The protocol edge, put together: who there is, what they know of each other, and what follows when settings change.
+ * Which messages there are is in `routes.ts`; how the process lives and ends in `serveStdio.ts`.
  */
-import { homedir } from 'node:os'
 import {
   type ClientCapabilities,
   type Connection,
@@ -11,51 +10,32 @@ import {
   type InitializeResult,
   type ResponseError,
 } from 'vscode-languageserver'
-import { type Clock, systemClock } from '../base/clock.ts'
+import { systemClock } from '../base/clock.ts'
 import { Aborted, messageOf, stackOf } from '../base/errors.ts'
-import { type Log, type LogLevel, stderrLog } from '../base/log.ts'
-import { redacted } from '../config/redacted.ts'
+import { type Log, stderrLog } from '../base/log.ts'
 import type { Settings } from '../config/settings.ts'
-import type { SettingsFile } from '../config/sources.ts'
 import { WorkspaceRules } from '../config/workspaceRules.ts'
-import type { Session } from '../session/session.ts'
 import { serverCapabilities } from './capabilities.ts'
 import { type ClientProfile, clientProfile } from './clientProfiles.ts'
-import { actionClient, codeActions } from './codeActions.ts'
+import { actionClient } from './codeActions.ts'
 import { Commands } from './commands.ts'
 import { CompletionRequests } from './completionRequests.ts'
 import { Configuration } from './configuration.ts'
 import { CursorWatch } from './cursorWatch.ts'
+import { debugInformation } from './debugInformation.ts'
 import { Documents } from './documents.ts'
 import { LazySession } from './lazySession.ts'
 import { Lifecycle } from './lifecycle.ts'
+import { route } from './routes.ts'
 import { ServerLog } from './serverLog.ts'
+import type { ServerOptions } from './serverOptions.ts'
 import { StatusReport } from './status.ts'
 import { TellUser } from './tellUser.ts'
 import { traceReply } from './traceReplies.ts'
 import { Triggers } from './triggers.ts'
-import { DidPartiallyAcceptCompletion, DidShowCompletion, didAcceptCommand, Usage } from './usage.ts'
+import { didAcceptCommand, Usage } from './usage.ts'
 import { editClient } from './workspaceEdit.ts'
 import { WorkspaceFolders } from './workspaceFolders.ts'
-
-/**
- * Opens a session in the background. `settings()` is what is in force at the moment of the call, the debounce already
- * less the editor's own delay; `model` never changes. `tell` shows the user a sentence, and the same one only once.
- */
-export type OpenSession = (settings: () => Settings, log: Log, tell: (sentence: string) => void) => Promise<Session>
-
-export interface ServerOptions {
-  readonly openSession: OpenSession
-  readonly version: string
-  /** A log up to and including a level; default stderr. */
-  readonly logAt?: (max: LogLevel) => Log
-  /** Written to as well, whatever the setting of that name says. */
-  readonly logFile?: string | undefined
-  /** The user's own settings as the process began, and again (default: none). */
-  readonly userFile?: SettingsFile
-  readonly readUserFile?: () => Promise<SettingsFile>
-  readonly clock?: Clock
-}
 
 export interface Server {
   /** To the log at the level in force. */
@@ -70,7 +50,6 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   const { openSession, version, logAt = stderrLog, clock = systemClock } = options
   const documents = new Documents()
   const lifecycle = new Lifecycle()
-  const refusal = () => lifecycle.refusal()
   let capabilities: ClientCapabilities = {}
   let profile: ClientProfile = clientProfile(undefined, {})
   let ignoredBefore: string | undefined
@@ -105,15 +84,13 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     clock,
     changed: showMode,
   })
-  const requests = new CompletionRequests(documents, session, {
+  const requests = new CompletionRequests({
+    ...{ documents, session, failed, replying, log },
     settings: () => configuration.settings,
     profile: () => profile,
-    refusal,
-    failed,
+    refusal: () => lifecycle.refusal(),
     instead: (asked, budgetMs) => triggers.instead(asked, budgetMs),
-    replying,
     acceptCommand: (units) => (profile.runsCommands ? usage.offer(units) : undefined),
-    log,
   })
   const cursor = new CursorWatch(
     documents,
@@ -126,7 +103,8 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     log,
     clock,
     immediate: {
-      'lacuna.printDebugInformation': debugInformation,
+      'lacuna.printDebugInformation': () =>
+        debugInformation({ version, configuration, triggers, status, usage, profile, documents, session }),
       'lacuna.setMode': (argument) => triggers.setMode(argument),
       'lacuna.snooze': (argument) => triggers.snooze(argument),
       [didAcceptCommand]: (id) => usage.accepted(id),
@@ -134,44 +112,12 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   })
   let closing: Promise<void> | undefined
 
-  connection.onInitialize(initialize)
-  connection.onInitialized(initialized)
-  connection.onDidChangeConfiguration(({ settings: pushed }) => configuration.read(pushed))
-  connection.onDidOpenTextDocument(({ textDocument }) => {
-    documents.open(textDocument)
-    void rules.of(textDocument.uri) // looked up before anybody asks
-  })
-  connection.onDidChangeTextDocument(({ textDocument: { uri, version }, contentChanges }) => {
-    try {
-      if (documents.change(uri, version, contentChanges)) {
-        commands.changed(uri)
-        cursor.changed(uri, contentChanges)
-      } else log('warn', 'a document was changed that is not open')
-    } catch (error) {
-      log('error', `a change was malformed; its document is ignored until opened again: ${messageOf(error)}`)
-    }
-  })
-  connection.onDidCloseTextDocument(({ textDocument: { uri } }) => {
-    documents.close(uri)
-    commands.changed(uri)
-    rules.forget(uri)
-    session.current?.forget(uri)
-  })
-  connection.onCompletion((params, token) => requests.completion(params, token))
-  connection.languages.inlineCompletion.on((params, token) => requests.inline(params, token))
-  connection.onDocumentHighlight((params) => refusal() ?? cursor.highlights(params))
-  connection.onCodeAction((params) => {
-    const refused = refusal()
-    if (refused) return refused
-    cursor.rests(params?.textDocument?.uri, params?.range?.start)
-    return codeActions(documents, params, actionClient(capabilities, profile))
-  })
-  connection.onExecuteCommand((params) => refusal() ?? commands.execute(params))
-  connection.onNotification(DidShowCompletion, (params) => usage.shown(params))
-  connection.onNotification(DidPartiallyAcceptCompletion, (params) => usage.partlyAccepted(params))
-  connection.onShutdown(() => {
+  route(connection, {
+    ...{ lifecycle, configuration, documents, rules, session, requests, commands, cursor, usage, log },
+    ...{ initialize, initialized },
+    actionClient: () => actionClient(capabilities, profile),
     // Not awaited: `exit` comes after the reply, and waits for it.
-    void close()
+    shutdown: () => void close(),
   })
   connection.listen()
   return { log, close, known: async (uri) => void (await rules.of(uri)) }
@@ -244,23 +190,6 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   function failed(what: string, error: unknown): void {
     user.failed(what, error)
     if (!(error instanceof Aborted)) status.failed(`${what} failed: ${messageOf(error)}`)
-  }
-
-  /** What a report of a fault should say; no text of a document, and no name of one. */
-  function debugInformation() {
-    return {
-      version,
-      settings: redacted(configuration.settings, homedir()),
-      restriction: configuration.restriction,
-      warnings: configuration.warnings.length,
-      mode: triggers.general,
-      snoozed: triggers.isSnoozed,
-      status: status.current,
-      usage: usage.counts,
-      profile,
-      documents: documents.count,
-      sessionIsOpen: session.current !== undefined,
-    }
   }
 
   function sessionSettings(): Settings {

@@ -1,6 +1,6 @@
 /** What goes wrong, to the log and to the user: once for each class of failure, since silence looks like no suggestion. */
 import { type Connection, MessageType, ShowMessageNotification } from 'vscode-languageserver'
-import { Aborted, messageOf, stackOf, UserError } from '../base/errors.ts'
+import { Aborted, detailsOf, messageOf } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
 
 export class TellUser {
@@ -9,6 +9,7 @@ export class TellUser {
   private readonly warned = new Set<string>()
   private readonly told = new Set<string>()
   private readonly failedClasses = new Set<string>()
+  private readonly logged = new WeakSet<Error>()
 
   constructor(connection: Connection, log: Log) {
     this.connection = connection
@@ -34,12 +35,13 @@ export class TellUser {
     this.show(MessageType.Info, `Lacuna: ${sentence}`)
   }
 
-  /** With its stack to the log. */
+  /** With its stack to the log; one failure is met by many requests, such as that of opening the model. */
   failed(what: string, error: unknown): void {
     if (error instanceof Aborted) return
-    const kind = error instanceof Error ? error.name : 'Error'
-    const details = error instanceof UserError ? messageOf(error) : stackOf(error)
-    this.log('error', `${what} failed: ${details}`)
+    const isError = error instanceof Error
+    if (!isError || !this.logged.has(error)) this.log('error', `${what} failed: ${detailsOf(error)}`)
+    if (isError) this.logged.add(error)
+    const kind = isError ? error.name : 'Error'
     if (this.failedClasses.has(kind)) return
     this.failedClasses.add(kind)
     this.show(MessageType.Error, `Lacuna: ${what} failed: ${messageOf(error)}`)

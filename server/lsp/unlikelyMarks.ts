@@ -1,5 +1,10 @@
 /** What looks unlikely, shown as hints; gone as soon as the document is edited. */
-import { type Connection, type Diagnostic, DiagnosticSeverity } from 'vscode-languageserver'
+import {
+  type Connection,
+  type Diagnostic,
+  DiagnosticSeverity,
+  type PublishDiagnosticsParams,
+} from 'vscode-languageserver'
 import { isOneCharacter, lineEnd, lineStart, type Span } from '../base/spans.ts'
 import type { Snapshot } from '../session/session.ts'
 import type { ScoredToken } from '../session/unlikely.ts'
@@ -46,11 +51,16 @@ export class UnlikelyMarks {
     this.clear(uri)
     if (diagnostics.length === 0) return 0
     this.marked.add(uri)
-    void this.connection.sendDiagnostics({ uri, version, diagnostics })
+    this.send({ uri, version, diagnostics })
     return diagnostics.length
   }
 
   clear(uri: string): void {
-    if (this.marked.delete(uri)) void this.connection.sendDiagnostics({ uri, diagnostics: [] })
+    if (this.marked.delete(uri)) this.send({ uri, diagnostics: [] })
+  }
+
+  /** A client that cannot be told has gone, which others notice. */
+  private send(params: PublishDiagnosticsParams): void {
+    this.connection.sendDiagnostics(params).catch(() => {})
   }
 }

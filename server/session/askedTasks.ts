@@ -4,7 +4,8 @@
  */
 import { UserError } from '../base/errors.ts'
 import type { FilledText, LaidOut } from '../infill/actions/layOut.ts'
-import { askedFor, type FilledHole, fillHoles, type HolesRequest, type Rooms } from './fillGap.ts'
+import { fillHoles, type Rooms } from './fillGap.ts'
+import { askedFor, type FilledHole, type HolesRequest } from './gaps.ts'
 
 export interface FillRequest extends LaidOut {
   readonly languageId: string

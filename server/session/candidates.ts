@@ -4,7 +4,8 @@
  * was least sure.
  */
 import type { TextEdit } from '../base/spans.ts'
-import { type Filled, fillGap, type GapRequest, type Rooms } from './fillGap.ts'
+import { fillGap, type Rooms } from './fillGap.ts'
+import type { Filled, GapRequest } from './gaps.ts'
 
 /** `others`: of the same snapshot, the best first, each different from all before it. */
 export type Candidates = Filled & { readonly others: readonly TextEdit[] }

@@ -5,12 +5,15 @@
 import { UserError } from '../base/errors.ts'
 import type { Recall } from '../base/recall.ts'
 import type { TextEdit } from '../base/spans.ts'
+import type { CanvasCache } from '../cache/canvasCache.ts'
 import type { EncodingCache, Lease } from '../cache/encodingCache.ts'
 import type { CanvasContext } from '../denoise/canvasContext.ts'
 import type { CausalContext } from '../denoise/causalSurroundings.ts'
-import type { Denoised, DenoiseRequest, Denoiser } from '../denoise/denoiser.ts'
+import type { Denoised, DenoiseRequest, Denoiser, OnStep } from '../denoise/denoiser.ts'
+import type { DraftedContext } from '../denoise/draftedSurroundings.ts'
 import type { Finish, Progress } from '../denoise/hole.ts'
 import type { HoleOrder } from '../denoise/holeOrder.ts'
+import type { LoopDenoiser } from '../denoise/loopDenoiser.ts'
 import { fileNgram } from '../infill/fileNgram.ts'
 import { type Infiller, NoInfill } from '../infill/infiller.ts'
 import {
@@ -44,24 +47,15 @@ import {
   scheduleOf,
 } from './sessionModel.ts'
 
-export {
-  type AskedHole,
-  askedFor,
-  type Certainty,
-  type Cost,
-  type Filled,
-  type FilledHole,
-  type FilledHoles,
-  type GapRequest,
-  type HolesRequest,
-  unasked,
-} from './gaps.ts'
-
 export interface Rooms {
   readonly model: SessionModel
   readonly prefixes: EncodingCache
   readonly suffixes: EncodingCache
+  /** Without, no row of a canvas outlives its request. */
+  readonly canvases?: CanvasCache | undefined
   readonly denoiser: Denoiser
+  /** Who fills a single gap in one request, where that is offered; everything else goes step by step. */
+  readonly loop?: LoopDenoiser | undefined
   readonly now: () => number // ms
   /** Who fills gaps instead of the model, and whether the model does where they do not. */
   readonly elsewhere?: { readonly infiller: Infiller; readonly orHere: boolean } | undefined
@@ -130,22 +124,23 @@ async function fillHere(
     })
     return outcomesOf(request, plan, written)
   }
-  const leases: Lease[] = []
-  const came = areLines(request.holes) ? denoiser.expect() : () => {}
-  let denoised: Denoised
-  let encoded: number
-  try {
-    const context = await readContext(rooms, plan, way, signal, leases)
-    encoded = now()
-    const denoising = denoiser.denoise(denoiseRequest(plan, request, model, way, context), signal, (progress) =>
-      onProgress(finished(progress).map(({ edit }) => edit)),
-    )
-    came()
-    denoised = await denoising
-  } finally {
-    came()
-    for (const lease of leases) lease.end()
+  const onStep = (progress: readonly Progress[]) => onProgress(finished(progress).map(({ edit }) => edit))
+  let encoded = started
+  const stepByStep = async (): Promise<Denoised> => {
+    const leases: Lease[] = []
+    const came = areLines(request.holes) ? denoiser.expect() : () => {}
+    try {
+      const context = await readContext(rooms, plan, way, signal, leases)
+      encoded = now()
+      const denoising = denoiser.denoise(denoiseRequest(plan, request, model, way, context), signal, onStep)
+      came()
+      return await denoising
+    } finally {
+      came()
+      for (const lease of leases) lease.end()
+    }
   }
+  const denoised = (await writtenWhole(rooms, plan, request, way, signal, onStep)) ?? (await stepByStep())
   const { middles, steps, rows } = denoised
   const holes = finished(middles).map((outcome, i) => filledHole(outcome, middles[i]!))
   return {
@@ -173,9 +168,33 @@ function wayOf(model: SessionModel, { texts }: HolesPlan, wanted: HoleOrder | un
   return { order, drafting, begun: drafting ? begunOf(model, texts[0]!) : 0 }
 }
 
+/** By who fills a gap in one request; undefined where nobody does, or not a gap like this. */
+async function writtenWhole(
+  { loop, model }: Rooms,
+  plan: HolesPlan,
+  request: HolesRequest,
+  way: Way,
+  signal: AbortSignal,
+  onStep: OnStep,
+): Promise<Denoised | undefined> {
+  const { drafting, begun } = way
+  if (!loop?.available || !drafting) return undefined
+  const context = draftedContext(drafting, begun, [])
+  return loop.denoise(denoiseRequest(plan, request, model, way, context), signal, onStep)
+}
+
+function draftedContext(
+  { distance }: Drafting,
+  begun: number,
+  encodings: DraftedContext['encodings'],
+  canvases?: CanvasCache,
+): DraftedContext {
+  return { kind: 'drafted', encodings, begun, distance, keeps: true, ...(canvases ? { canvases } : {}) }
+}
+
 /** Encodings that are exact for as long as the text stays; where there are none, the denoiser reads the text itself. */
 async function readContext(
-  { model, prefixes, suffixes }: Rooms,
+  { model, prefixes, suffixes, canvases }: Rooms,
   { texts }: HolesPlan,
   { drafting, begun }: Way,
   signal: AbortSignal,
@@ -193,8 +212,7 @@ async function readContext(
         leases.push(lease)
         encodings[i] = lease.id
       }
-      if (drafting) return { kind: 'drafted', encodings, begun, distance: drafting.distance, keeps: true }
-      return { kind: 'causal', encodings }
+      return drafting ? draftedContext(drafting, begun, encodings, canvases) : { kind: 'causal', encodings }
     }
   }
 }

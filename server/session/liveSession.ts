@@ -5,25 +5,22 @@
  * next one finds it done; it ends when a newer snapshot of its document asks, or when all who wait for it have cancelled.
  */
 import type { Clock } from '../base/clock.ts'
-import { Aborted, abortReason, messageOf, rejected } from '../base/errors.ts'
+import { Aborted, abortReason, detailsOf, messageOf, rejected } from '../base/errors.ts'
 import type { Log } from '../base/log.ts'
-import { applyEdit, type TextEdit } from '../base/spans.ts'
-import {
-  CompletionCache,
-  type Found,
-  type KeptCompletion,
-  type KeptText,
-  type Place,
-} from '../cache/completionCache.ts'
+import type { TextEdit } from '../base/spans.ts'
+import { CompletionCache, type KeptCompletion, type KeptText, type Place } from '../cache/completionCache.ts'
 import { isBlockPlace } from '../infill/blockPlace.ts'
 import { contextWindow } from '../infill/contextWindow.ts'
 import { textWindowSize, windowSize } from '../infill/plan.ts'
 import { fillText } from './askedTasks.ts'
 import { type Candidates, fillCandidates } from './candidates.ts'
-import { askedFor, type Filled, fillGap, type Rooms, unasked } from './fillGap.ts'
+import { fillGap, type Rooms } from './fillGap.ts'
+import { askedFor, type Filled, unasked } from './gaps.ts'
 import { isWorthALook } from './gate.ts'
+import { answerOf, keptOf, keptText, samePlace, serves, type Virtual, withSelection } from './keptAnswers.ts'
 import { type Ahead, readAhead } from './readAhead.ts'
 import type { Answer, InfillRequest, Session, Whereabouts } from './session.ts'
+import { mostBegun } from './sessionModel.ts'
 import { scoreTokens } from './unlikely.ts'
 
 /** Times in milliseconds, from the arrival of a request. */
@@ -47,16 +44,13 @@ export interface LiveSessionOptions {
   readonly onFilled?: (filled: Filled) => void
 }
 
-/** Candidates are known of what was asked for by hand. */
-type Result = Filled & Partial<Pick<Candidates, 'others'>>
-
 interface Job {
   readonly place: Place
   readonly controller: AbortController
-  readonly result: Promise<Result>
+  readonly result: Promise<KeptCompletion>
   readonly invoked: boolean
-  shown: TextEdit | undefined // best so far
-  waiting: number // requests
+  shown: KeptText | undefined // best so far
+  waiting: number // requests that will hear what becomes of it
   wantedLater: boolean // a request whose budget it missed will ask again
 }
 
@@ -71,6 +65,8 @@ interface Waiting {
 }
 
 const completionCacheBytes = 8 * 1024 * 1024
+/** Until an answer has gone out: what is read while it is looked at must not hold it up. */
+const answerMs = 5
 
 export class LiveSession implements Session {
   private readonly rooms: Rooms
@@ -81,6 +77,7 @@ export class LiveSession implements Session {
   private readonly readers = new Map<string, AbortController>() // ahead of requests, by document
   private readonly options: LiveSessionOptions
   private arrivals = 0
+  private closed = false
 
   constructor(rooms: Rooms, options: LiveSessionOptions) {
     this.rooms = rooms
@@ -131,9 +128,11 @@ export class LiveSession implements Session {
   }
 
   async close(): Promise<void> {
+    this.closed = true // what fails from now on fails for that
     for (const { supersede } of this.waiting.values()) supersede()
     for (const { controller } of this.jobs.values()) controller.abort(new Aborted('closed'))
     for (const reader of this.readers.values()) reader.abort(new Aborted('closed'))
+    this.newest.clear()
     await this.options.close()
   }
 
@@ -144,24 +143,29 @@ export class LiveSession implements Session {
     const { offset } = virtual
     const place = this.placeOf(request.snapshot.uri, virtual)
     const found = this.completions.get(place)
-    if (found && serves(found, request.invoked)) return answerOf(found.kept, offset, request)
+    if (found && serves(found, request.invoked)) {
+      this.readNext(place.uri, virtual)
+      return answerOf(found.kept, offset, request)
+    }
     const budget = request.invoked ? invokedBudgetMs : request.method === 'inline' ? inlineBudgetMs : completionBudgetMs
     const timeout = new AbortController()
     const budgetReached = clock.sleep(Math.max(0, budget - (request.waitedMs ?? 0)), timeout.signal).then(
       () => 'budget' as const,
       () => 'budget' as const,
     )
-    const filled = this.work(request, virtual, place, signal)
+    const filled = this.work(request, virtual, place, budgetReached, signal)
     filled.catch(() => {}) // told to those who still wait
     try {
       const first = await Promise.race([filled, budgetReached, rejected(signal)])
-      if (first !== 'budget') return answerOf(keptOf(first, offset, showAbove), offset, request)
-      const job = this.jobs.get(place.uri)
-      if (!job || !samePlace(job.place, place)) return { kind: 'pending' }
-      job.wantedLater = true
+      if (first !== 'budget') {
+        this.readNext(place.uri, virtual)
+        return answerOf(first, offset, request)
+      }
+      const running = this.jobs.get(place.uri)
+      const shown = running && samePlace(running.place, place) ? running.shown : undefined
       const hides = !request.invoked && showAbove > 0
-      if (!job.shown || (hides && !isWorthALook(job.shown.text))) return { kind: 'pending' }
-      const partial: KeptCompletion = { ...keptText(job.shown, offset), kind: 'partial' }
+      if (!shown || (hides && !isWorthALook(shown.text))) return { kind: 'pending' }
+      const partial: KeptCompletion = { ...shown, kind: 'partial' }
       this.completions.set(place, partial)
       return answerOf(partial, offset, request)
     } finally {
@@ -177,8 +181,14 @@ export class LiveSession implements Session {
     return { uri, scope, before: text.slice(start, offset), after: text.slice(offset, end) }
   }
 
-  /** The document's job at this place, after the pause where a new one must begin. */
-  private async work(request: InfillRequest, virtual: Virtual, place: Place, signal: AbortSignal): Promise<Result> {
+  /** What the document's job at this place comes to within the budget; after the pause where a new one must begin. */
+  private async work(
+    request: InfillRequest,
+    virtual: Virtual,
+    place: Place,
+    budgetReached: Promise<'budget'>,
+    signal: AbortSignal,
+  ): Promise<KeptCompletion | 'budget'> {
     const { clock, settings } = this.options
     const arrival = ++this.arrivals
     this.newest.set(place.uri, { arrival, place })
@@ -191,13 +201,16 @@ export class LiveSession implements Session {
         await clock.sleep(debounceMs, signal)
       }
       const newest = this.newest.get(place.uri)
-      if (newest && newest.arrival > arrival && !samePlace(newest.place, place)) throw new Aborted('superseded')
+      if (!newest) throw new Aborted('superseded') // the document was closed, or the session
+      if (newest.arrival > arrival && !samePlace(newest.place, place)) throw new Aborted('superseded')
     }
     const job = this.joinable(place, request.invoked) ?? this.begin(place, virtual, request)
     job.waiting++
     try {
       // A job that ends is told at once, not after the pass in hand.
-      return await Promise.race([job.result, rejected(job.controller.signal), rejected(signal)])
+      const first = await Promise.race([job.result, rejected(job.controller.signal), budgetReached, rejected(signal)])
+      if (first === 'budget') job.wantedLater = true
+      return first
     } finally {
       job.waiting--
       const cancelled = signal.aborted && abortReason(signal).why === 'cancelled'
@@ -212,15 +225,23 @@ export class LiveSession implements Session {
     return fits ? job : undefined
   }
 
+  /** Behind an answer; of use only where the next token may begin the canvas anew. */
+  private readNext(uri: string, virtual: Virtual): void {
+    if (mostBegun(this.rooms.model) > 0) this.readAhead(uri, virtual, 'next')
+  }
+
   /** In place of what was read ahead in the document before. */
   private readAhead(uri: string, virtual: Virtual, ahead: Ahead): void {
     this.readers.get(uri)?.abort(new Aborted('superseded'))
     const reader = new AbortController()
     this.readers.set(uri, reader)
-    readAhead(this.rooms, virtual, ahead, reader.signal)
+    const read = () => readAhead(this.rooms, virtual, ahead, reader.signal)
+    const reading = ahead === 'next' ? this.options.clock.sleep(answerMs, reader.signal).then(read) : read()
+    reading
       .catch((error: unknown) => {
         // Nobody waits for it: the next request meets the same, and tells.
-        if (!(error instanceof Aborted)) this.options.log('warn', `reading ahead failed: ${messageOf(error)}`)
+        if (!(error instanceof Aborted || this.closed))
+          this.options.log('warn', `reading ahead failed: ${messageOf(error)}`)
       })
       .finally(() => {
         if (this.readers.get(uri) === reader) this.readers.delete(uri)
@@ -241,10 +262,11 @@ export class LiveSession implements Session {
       certainty: invoked ? askedFor : unasked(showAbove),
     }
     const onProgress = (edit: TextEdit) => {
-      job.shown = edit
+      job.shown = keptText(edit, offset)
     }
     const fill = invoked ? fillCandidates : fillGap
-    const result: Promise<Result> = fill(this.rooms, gap, controller.signal, onProgress)
+    const filling: Promise<Filled | Candidates> = fill(this.rooms, gap, controller.signal, onProgress)
+    const result = filling.then((filled) => this.finished(place, offset, filled))
     const job: Job = {
       place,
       controller,
@@ -256,70 +278,24 @@ export class LiveSession implements Session {
     }
     this.jobs.set(place.uri, job)
     result
-      .then(
-        (filled) => this.finished(place, offset, filled),
-        (error: unknown) => {
-          if (!(error instanceof Aborted)) this.options.log('error', `a completion failed: ${String(error)}`)
-        },
-      )
+      .catch((error: unknown) => {
+        if (error instanceof Aborted || this.closed) return
+        // Whoever waits is told, and tells; of what nobody waits for any more this is the only word.
+        if (job.waiting === 0) this.options.log('error', `a completion failed: ${detailsOf(error)}`)
+      })
       .finally(() => {
         if (this.jobs.get(place.uri) === job) this.jobs.delete(place.uri)
       })
     return job
   }
 
-  private finished(place: Place, offset: number, filled: Result): void {
-    this.completions.set(place, keptOf(filled, offset, this.options.settings().showAbove))
+  private finished(place: Place, offset: number, filled: Filled | Candidates): KeptCompletion {
+    const completion = keptOf(filled, offset, this.options.settings().showAbove)
+    this.completions.set(place, completion)
     this.options.onFilled?.(filled)
     const { kind, tokens, steps, encodedRows, ms } = filled
     const took = `${tokens} tokens, ${steps} steps, ${encodedRows} rows encoded, ${Math.round(ms.total)} ms`
     this.options.log('debug', `${kind}: ${took}`)
+    return completion
   }
-}
-
-/** The document as it would be with the editor's chosen menu item in it. */
-interface Virtual {
-  readonly text: string
-  readonly offset: number
-}
-
-function withSelection({ snapshot, offset, selected }: InfillRequest): Virtual {
-  if (!selected) return { text: snapshot.text, offset }
-  return { text: applyEdit(snapshot.text, selected), offset: selected.span.start + selected.text.length }
-}
-
-/** Whether what is kept answers a request, or the model must be asked. */
-function serves({ kept, typed }: Found, invoked: boolean): boolean {
-  if (invoked) return kept.others !== undefined
-  return kept.kind !== 'partial' || typed > 0
-}
-
-function samePlace(a: Place, b: Place): boolean {
-  return a.uri === b.uri && a.scope === b.scope && a.before === b.before && a.after === b.after
-}
-
-function keptText({ span, text }: TextEdit, offset: number): KeptText {
-  return { text, replaceAfter: span.end - offset }
-}
-
-function keptOf(filled: Result, offset: number, showAbove: number): KeptCompletion {
-  const kind: KeptCompletion['kind'] = filled.finish === 'unsure' ? 'unsure' : 'whole'
-  const others = filled.others?.map((edit) => keptText(edit, offset))
-  const asked = others ? { others } : {}
-  if (filled.kind === 'nothing') return { text: '', replaceAfter: 0, reason: filled.reason, kind, ...asked }
-  const kept: KeptCompletion = { ...keptText(filled.edit, offset), kind, ...asked }
-  return kind === 'unsure' && showAbove > 0 && !isWorthALook(kept.text) ? { ...kept, hidden: true } : kept
-}
-
-/** Back from the virtual document: a chosen item is part of the edit. */
-function answerOf(kept: KeptCompletion, offset: number, { selected }: InfillRequest): Answer {
-  const partial = kept.kind === 'partial'
-  if (kept.hidden) return { kind: 'nothing', reason: 'too little is sure to be worth a look' }
-  if (kept.text === '') return { kind: 'nothing', reason: kept.reason ?? 'nothing was left to add' }
-  const editOf = ({ text, replaceAfter }: KeptText): TextEdit => {
-    if (!selected) return { span: { start: offset, end: offset + replaceAfter }, text }
-    return { span: { start: selected.span.start, end: selected.span.end + replaceAfter }, text: selected.text + text }
-  }
-  const others = kept.others?.map(editOf) ?? []
-  return { kind: 'completion', partial, edit: editOf(kept), ...(others.length > 0 ? { others } : {}) }
 }

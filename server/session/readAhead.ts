@@ -5,31 +5,33 @@
 import type { EncodingCache } from '../cache/encodingCache.ts'
 import { planGap } from '../infill/plan.ts'
 import type { Rooms } from './fillGap.ts'
-import { begunOf } from './sessionModel.ts'
+import { beginsAnew, begunOf } from './sessionModel.ts'
 
 /**
  * What is worth reading. `prefix`: where a cursor merely rests; as it moves on only what it passes is read, while the
- * suffix would be read anew at every place. `both`: where somebody types, which leaves the suffix as it is.
+ * suffix would be read anew at every place. `both`: where somebody types, which leaves the suffix as it is. `next`: where
+ * somebody was just answered, what the next token typed needs, if the canvas then begins behind all that is there now.
  */
-export type Ahead = 'prefix' | 'both'
+export type Ahead = 'prefix' | 'both' | 'next'
 
 /**
  * Behind all that is waited for. Models that read their surroundings in every step have nothing to read ahead, and nothing is
- * sent elsewhere before somebody asks.
+ * sent before somebody asks where gaps are filled whole elsewhere, as text or as ids.
  *
  * @param offset UTF-16 units into `text`.
  * @throws {Aborted} between two chunks when the signal fires; what was read until then is kept.
  * @throws {RangeError} when the offset is outside the text.
  */
 export async function readAhead(
-  { model, prefixes, suffixes, elsewhere }: Rooms,
+  { model, prefixes, suffixes, elsewhere, loop }: Rooms,
   { text, offset }: { readonly text: string; readonly offset: number },
   ahead: Ahead,
   signal: AbortSignal,
 ): Promise<void> {
-  if (model.attention !== 'causal-context' || elsewhere) return
-  const { prefixIds, suffixIds } = planGap(text, offset, model)
+  if (model.attention !== 'causal-context' || elsewhere || loop?.available) return
+  const { prefixIds, suffixIds, held } = planGap(text, offset, model)
   const read = async (cache: EncodingCache, ids: readonly number[]) => (await cache.encode(ids, signal, 'ahead')).end()
+  if (ahead === 'next') return beginsAnew(model, prefixIds, held) ? read(prefixes, prefixIds) : undefined
   await read(prefixes, prefixIds.slice(0, prefixIds.length - 1 - begunOf(model, prefixIds))) // the rest is computed with the slots
   if (ahead === 'both') await read(suffixes, suffixIds)
 }

@@ -59,13 +59,24 @@ export function draftedLength({ slots }: Drafting, begun: number): Length {
   return { kind: 'drafted', slots: slots - begun, ...draftedAhead }
 }
 
+/** Tokens before a gap that may be rows of its canvas; none where the model was not taught so. */
+export function mostBegun(model: SessionModel): number {
+  return draftingOf(model)?.begun ?? 0
+}
+
 /**
  * How many tokens before a gap are rows of its canvas: those of the line, so that they need not be read first (with the default
  * model 338 ms of reading a gap for 565, and as many lines right: 35.6 for 34.4 % of 180 places of the fit packages).
  */
 export function begunOf(model: SessionModel, prefixIds: readonly number[]): number {
-  const most = draftingOf(model)?.begun ?? 0
+  const most = mostBegun(model)
   return most > 0 ? lineTail(prefixIds, most, model.tokenText) : 0
+}
+
+/** Whether with the next token the canvas no longer begins where it does: on a new line, and after so many tokens of one. */
+export function beginsAnew(model: SessionModel, prefixIds: readonly number[], held: string): boolean {
+  const most = mostBegun(model)
+  return most > 0 && (held.includes('\n') || begunOf(model, prefixIds) === most - 1)
 }
 
 /** @param maxTokens at least one. */

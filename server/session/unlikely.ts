@@ -3,9 +3,9 @@
  */
 import { throwIfAborted } from '../base/errors.ts'
 import type { Span } from '../base/spans.ts'
-import { type LookContext, lookAt } from '../denoise/lookAt.ts'
+import type { LookContext } from '../denoise/lookAt.ts'
 import { contextWindow } from '../infill/contextWindow.ts'
-import { windowSize } from '../infill/plan.ts'
+import { windowSize, withinBudget } from '../infill/plan.ts'
 import type { Rooms } from './fillGap.ts'
 import { draftingOf, type SessionModel } from './sessionModel.ts'
 
@@ -38,27 +38,29 @@ export async function scoreTokens(
   onProgress: (done: number, of: number) => void,
 ): Promise<ScoredToken[]> {
   const { model } = rooms
-  const tokens = tokensOf(text, { start: span.start, end: Math.min(span.end, span.start + mostUnits) }, model)
-  const wanted = tokens.asked.slice(0, mostTokens)
+  const { ids, asked: wanted } = withinLimits(
+    tokensOf(text, { start: span.start, end: Math.min(span.end, span.start + mostUnits) }, model),
+    model,
+  )
   const scored: ScoredToken[] = []
   const last = wanted.at(-1)
   if (!last) return []
   const prefix =
-    model.attention === 'bidirectional' ? undefined : await rooms.prefixes.encode(tokens.ids.slice(0, last.at), signal)
+    model.attention === 'bidirectional' ? undefined : await rooms.prefixes.encode(ids.slice(0, last.at), signal)
   const context = contextOf(model, prefix?.id)
   try {
     for (let done = 0; done < wanted.length; done += jobsPerStep) {
       throwIfAborted(signal)
       const batch = wanted.slice(done, done + jobsPerStep)
-      const request = { ids: tokens.ids, at: batch.map(({ at }) => at), maskId: model.maskId, context }
-      const looks = await lookAt(rooms.denoiser, request, signal)
+      const request = { ids, at: batch.map(({ at }) => at), maskId: model.maskId, context }
+      const looks = await rooms.denoiser.look(request, signal)
       for (const [i, { at, span: place }] of batch.entries()) {
         const { probability, topIds } = looks[i]!
         const expected = topIds.find((id) => !model.endIds.includes(id) && !model.forbiddenIds.includes(id))
         scored.push({
           span: place,
           probability,
-          expected: expected === undefined || expected === tokens.ids[at] ? '' : model.tokenText(expected).trim(),
+          expected: expected === undefined || expected === ids[at] ? '' : model.tokenText(expected).trim(),
         })
       }
       onProgress(Math.min(wanted.length, done + jobsPerStep), wanted.length)
@@ -74,8 +76,22 @@ interface Token {
   readonly span: Span
 }
 
+interface Window {
+  readonly ids: readonly number[]
+  readonly asked: readonly Token[] // from the left
+}
+
+/** As many as may be asked, and no more around them than the model is to read. */
+function withinLimits({ ids, asked }: Window, model: SessionModel): Window {
+  const some = asked.slice(0, mostTokens)
+  const first = some[0]?.at ?? 0
+  const dropped = first - withinBudget(ids.slice(0, first), model).length
+  const end = (some.at(-1)?.at ?? 0) + 1 + model.suffixTokens
+  return { ids: ids.slice(dropped, end), asked: some.map(({ at, span }) => ({ at: at - dropped, span })) }
+}
+
 /** The window around the span in tokens, as it breaks as a whole; and those of the span. */
-function tokensOf(text: string, span: Span, model: SessionModel): { ids: number[]; asked: Token[] } {
+function tokensOf(text: string, span: Span, model: SessionModel): Window {
   const start = contextWindow(text, span.start, windowSize).start
   const end = contextWindow(text, span.end, windowSize).end
   const { plain, offsets } = withoutReturns(text, start, end)

@@ -1,4 +1,5 @@
-"""The step contract on KServe's Python model server, HTTP and gRPC. Requests that arrive while a pass runs share the next one.
+"""The contracts *step* and *infill* on KServe's Python model server, HTTP and gRPC. Requests that arrive while a pass, or a canvas,
+is computed share the next one.
 
     python -m lacuna_serving.server --bundle models/lacuna-135m --data 4 --model 2 --http_port 8080
 """
@@ -15,65 +16,90 @@ import numpy as np
 from kserve.errors import InvalidInput
 from kserve.protocol.infer_type import InferOutput, InferResponse
 
-from . import contract, metrics
+from . import contract, infill_contract, metrics
 from .hangup import CancelsWhoHungUp
 
+
 class Step(kserve.Model):
-    def __init__(self, name, passes):
+    """`infills`: who fills gaps whole, where the model writes from the left; without, that contract is not offered."""
+
+    def __init__(self, name, passes, infills=None):
         super().__init__(name)
-        self.passes = passes
+        self.passes, self.infills = passes, infills
         self.most_jobs = max(passes.batches, default=64)  # of one pass on a shard, unless one request has more
         self.thread = concurrent.futures.ThreadPoolExecutor(1)
         self.waiting, self.running, self.was_large = [], None, False
+        self.gaps = []  # requests of the other contract: (gaps, future)
         metrics.watch(self)
 
     def load(self):
-        seconds = self.passes.warm()
-        logging.getLogger("lacuna").info("warm after %.1f s: %d shapes", seconds, len(self.passes.compiled))
+        seconds = self.passes.warm() + (self.infills.warm() if self.infills else 0)
+        shapes = len(self.passes.compiled) + (len(self.infills.compiled) if self.infills else 0)
+        logging.getLogger("lacuna").info("warm after %.1f s: %d shapes", seconds, shapes)
         self.ready = True
         return True
 
     def get_input_types(self):
-        return [{"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in contract.INPUTS.items()]
+        return self._types(contract.INPUTS, infill_contract.INPUTS)
 
     def get_output_types(self):
-        return [{"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in contract.OUTPUTS.items()]
+        return self._types(contract.OUTPUTS, infill_contract.OUTPUTS)
+
+    def _types(self, step, infill):
+        tensors = step | (infill if self.infills else {})
+        return [{"name": name, "datatype": kind, "shape": shape} for name, (kind, shape) in tensors.items()]
 
     async def predict(self, payload, headers=None, response_headers=None):
         session = (payload.parameters or {}).get("session", "")
         session = session if isinstance(session, str) else session.string_param
-        try:
-            jobs, release = contract.read(session, {tensor.name: tensor.as_numpy() for tensor in payload.inputs})
-            for job in jobs:
-                self.passes.check(job)
-        except ValueError as error:
-            raise InvalidInput(str(error)) from error
-        if jobs:
-            answer = await self._in_turn(session, jobs, release)
-            tensors = contract.write(self.passes.shape, jobs, **answer)
-        else:
-            tensors = contract.write(self.passes.shape, [], [], with_facts=contract.facts(self.passes.shape))
+        found = {tensor.name: tensor.as_numpy() for tensor in payload.inputs}
+        tensors = await (self._infill(session, found) if infill_contract.asks(found) else self._step(session, found))
         wanted = {output.name for output in payload.request_outputs or []}
         outputs = []
         for name, values in tensors.items():
             if wanted and name not in wanted:
                 continue
-            output = InferOutput(name, list(values.shape), contract.OUTPUTS[name][0])
+            output = InferOutput(name, list(values.shape), (contract.OUTPUTS | infill_contract.OUTPUTS)[name][0])
             output.set_data_from_numpy(values, binary_data=True)
             outputs.append(output)
         return InferResponse(payload.id or "", self.name, outputs, use_binary_outputs=True, requested_outputs=payload.request_outputs)
 
-    async def _in_turn(self, session, jobs, release):
+    async def _step(self, session, found):
+        try:
+            jobs, release = contract.read(session, found)
+            for job in jobs:
+                self.passes.check(job)
+        except ValueError as error:
+            raise InvalidInput(str(error)) from error
+        if not jobs:
+            return contract.write(self.passes.shape, [], [], with_facts=contract.facts(self.passes.shape))
         done = asyncio.get_running_loop().create_future()
         self.waiting.append((session, jobs, release, done))
+        return contract.write(self.passes.shape, jobs, **await self._in_turn(done))
+
+    async def _infill(self, session, found):
+        try:
+            if not self.infills:
+                raise ValueError(f"infill: wanted a model that writes from the left (drafting), {self.name} is none; ask for steps")
+            gaps = infill_contract.read(session, found, self.passes.shape.mask_id)
+            for gap in gaps:
+                self.infills.check(gap)
+        except ValueError as error:
+            raise InvalidInput(str(error)) from error
+        done = asyncio.get_running_loop().create_future()
+        self.gaps.append((gaps, done))
+        return infill_contract.write(await self._in_turn(done))
+
+    async def _in_turn(self, done):
         if self.running is None:
             self.running = asyncio.ensure_future(self._work())
         return await done
 
     async def _work(self):
-        """Pass after pass while somebody waits. Whoever hung up is left out."""
+        """A pass and a canvas, in turns, while somebody waits. Whoever hung up is left out."""
         try:
-            while self.waiting:
+            while self.waiting or self.gaps:
+                await self._canvas()
                 batch = self._next()
                 if batch:
                     await asyncio.get_running_loop().run_in_executor(self.thread, self._pass, batch)
@@ -83,6 +109,35 @@ class Step(kserve.Model):
                             done.set_exception(outcome) if isinstance(outcome, Exception) else done.set_result(outcome)
         finally:
             self.running = None
+
+    async def _canvas(self):
+        """One canvas of each gap for which there is room; those of which more is to be written wait for the next."""
+        counts, batch = collections.Counter(), []
+        self.gaps = [(gaps, done) for gaps, done in self.gaps if not done.cancelled()]
+        for gaps, _ in self.gaps:
+            for gap in gaps:
+                shard = self.passes.shard_of(gap.session)
+                if gap.finish is None and counts[shard] < self.most_jobs:
+                    counts[shard] += 1
+                    batch.append(gap)
+        if batch:
+            await asyncio.get_running_loop().run_in_executor(self.thread, self._advance, batch)
+        for gaps, done in self.gaps:
+            failed = next((gap.error for gap in gaps if gap.error), None)
+            if done.done():
+                continue
+            if failed:
+                done.set_exception(InvalidInput(str(failed)) if isinstance(failed, ValueError) else failed)
+            elif all(gap.finish is not None for gap in gaps):
+                done.set_result(gaps)
+        self.gaps = [(gaps, done) for gaps, done in self.gaps if not done.done()]
+
+    def _advance(self, batch):
+        try:
+            self.infills.advance(batch)
+        except Exception as error:
+            for gap in batch:
+                gap.error = gap.error or error
 
     def _next(self):
         """Requests of the next pass, in their order, as far as their jobs have room on their shards. A pass is padded to its largest job,
@@ -142,6 +197,7 @@ def main():
     import jax.numpy as jnp
 
     from .bundle import load
+    from .infill import Infills
     from .passes import Passes
 
     parser = argparse.ArgumentParser(parents=[kserve.model_server.parser])
@@ -152,6 +208,7 @@ def main():
     parser.add_argument("--dtype", choices=("float32", "bfloat16"), default="float32")
     parser.add_argument("--warm_jobs", type=int, nargs="*", default=[1, 4, 16],
                         help="what the jobs of a pass are padded to, on each data shard: all of it is compiled before the server is ready. With none, powers of two, when first needed")
+    parser.add_argument("--ahead", type=int, default=5, help="rows that look ahead when a gap is filled whole, and guesses that stand in a pass")
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(message)s")
     jax.config.update("jax_default_matmul_precision", "highest" if args.dtype == "float32" else "default")
@@ -159,7 +216,8 @@ def main():
         jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.5)
     shape, weights = load(args.bundle)
     passes = Passes(shape, weights, args.data, args.model, args.pool_rows, jnp.dtype(args.dtype), args.warm_jobs)
-    model = Step(args.model_name if args.model_name != "model" else shape.name, passes)
+    infills = Infills(passes, args.ahead) if shape.distance else None
+    model = Step(args.model_name if args.model_name != "model" else shape.name, passes, infills)
     model.load()
     kserve.model_server.app.add_middleware(CancelsWhoHungUp)
     kserve.ModelServer(workers=1).start([model])

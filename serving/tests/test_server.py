@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 from conftest import FAMILIES, random_folder
 
-from lacuna_serving import contract
+from lacuna_serving import contract, infill_contract
 
+INPUTS = contract.INPUTS | infill_contract.INPUTS
 DTYPES = {"UINT8": np.uint8, "INT32": np.int32, "INT64": np.int64, "FP32": np.float32}
 
 
@@ -49,7 +50,7 @@ def tensors(ids, handle=None):
 
 def request_of(port, inputs, outputs, model="tiny"):
     head = json.dumps({"parameters": {"session": "s", "binary_data_output": True}, "outputs": [{"name": n, "parameters": {"binary_data": True}} for n in outputs],
-                       "inputs": [{"name": n, "datatype": contract.INPUTS[n][0], "shape": v.shape, "parameters": {"binary_data_size": v.nbytes}}
+                       "inputs": [{"name": n, "datatype": INPUTS[n][0], "shape": v.shape, "parameters": {"binary_data_size": v.nbytes}}
                                   for n, v in inputs.items()]}).encode()
     return urllib.request.Request(f"http://127.0.0.1:{port}/v2/models/{model}/infer", head + b"".join(v.tobytes() for v in inputs.values()),
                                      {"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"})
@@ -83,6 +84,58 @@ def test_refuses_with_a_reason(ports):
     assert refusal.value.code == 400 and "token ids are 0 to 97" in refusal.value.read().decode()
 
 
+def gap(spans=((7, 5),), **change):
+    """Gaps of seven ids before and five after a span of nine masks."""
+    mask = 97
+    ids = [id for before, after in spans for id in [*range(1, 1 + before), *[mask] * 9, *range(20, 20 + after)]]
+    n = len(spans)
+    values = {"infill_counts": [before + 9 + after for before, after in spans], "infill_ids": ids, "infill_known": [2] * n, "infill_slots": [[9, 9]] * n,
+              "infill_end_counts": [2] * n, "infill_end_ids": [96, 10] * n, "infill_threshold": [0.4] * n, "infill_floor": [0.0] * n,
+              "infill_hint_counts": [1] + [0] * (n - 1), "infill_hint_ids": [5], "infill_hint_shares": [0.4], "infill_seed": [7] * n}
+    return {name: np.array(value, DTYPES[INPUTS[name][0]]).reshape(INPUTS[name][1]) for name, value in (values | change).items()}
+
+
+def test_says_what_it_offers(ports):
+    with urllib.request.urlopen(f"http://127.0.0.1:{ports[0]}/v2/models/tiny") as answer:
+        said = json.loads(answer.read())
+    for part, tensors in (("inputs", INPUTS), ("outputs", contract.OUTPUTS | infill_contract.OUTPUTS)):
+        assert {one["name"]: (one["datatype"], one["shape"]) for one in said[part]} == {n: (kind, dims) for n, (kind, dims) in tensors.items()}
+
+
+def test_fills_gaps_whole(ports):
+    two = ask(ports[0], gap(((7, 5), (70, 3))), infill_contract.OUTPUTS)
+    assert two["infill_written"].tolist()[0] <= 9 and two["infill_tokens"].size == two["infill_written"].sum()
+    rows = two["infill_written"].sum() + (two["infill_finish"] == 0).sum()
+    assert two["infill_top_ids"].shape == two["infill_top_logprobs"].shape == (rows, 8) and two["infill_end_logprobs"].shape == (rows,)
+    assert two["infill_partials"].size == two["infill_steps"].sum() and two["infill_partials"][-1] == two["infill_written"][-1]
+    one = ask(ports[0], gap(), ["infill_tokens", "infill_top_logprobs"])
+    assert [*one] == ["infill_tokens", "infill_top_logprobs"]  # only what was asked for
+    assert one["infill_tokens"].tolist() == two["infill_tokens"].tolist()[:two["infill_written"][0]]
+
+
+@pytest.mark.parametrize("change, said", [
+    (dict(infill_ids=[1] * 21), "wanted one span of the mask id 97 in gap 0, found 0"),
+    (dict(infill_ids=[1, 97, 1] * 7), "found 7 of it in several places; send a gap of its own for each span"),
+    (dict(infill_ids=[1] * 3), "infill_ids: wanted 21 more, as its counts say, found 3"),
+    (dict(infill_end_ids=[96] * 4), "infill_end_ids: 2 belong to no gap"),
+    (dict(infill_known=[0]), "infill_known: wanted 1 to the 7 ids before the span, found 0"),
+    (dict(infill_slots=[[50, 9]]), "at most 23, found 50"),
+    (dict(infill_threshold=[2.0]), "infill_threshold: wanted a probability, 0 to 1, found 2.0"),
+    (dict(infill_hint_shares=[-1.0]), "infill_hint_shares: wanted a probability, 0 to 1, found -1.0"),
+    (dict(infill_seed=[]), "infill_seed: wanted 1, one for each of infill_counts, found 0"),
+])
+def test_refuses_a_gap_with_what_was_wanted_and_found(ports, change, said):
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        ask(ports[0], gap(**change), ["infill_tokens"])
+    assert refusal.value.code == 400 and said in json.loads(refusal.value.read())["error"]
+
+
+def test_refuses_a_gap_of_which_a_tensor_is_missing(ports):
+    with pytest.raises(urllib.error.HTTPError) as refusal:
+        ask(ports[0], {name: values for name, values in gap().items() if name != "infill_floor"}, ["infill_tokens"])
+    assert refusal.value.code == 400 and "infill_floor: missing; wanted all of infill_counts" in refusal.value.read().decode()
+
+
 def told(port):
     """Values of /metrics by name."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
@@ -112,18 +165,22 @@ def test_computes_nothing_for_who_hung_up_before_their_pass(ports):
 
 
 def test_answers_over_grpc_as_over_http(ports):
+    inputs = tensors([5, 6, 7])
+    assert np.allclose(over_grpc(ports, inputs, "top_logprobs", np.float32).reshape(-1, 8), ask(ports[0], inputs, ["top_logprobs"])["top_logprobs"], atol=1e-5)
+    assert over_grpc(ports, gap(), "infill_tokens", np.int32).tolist() == ask(ports[0], gap(), ["infill_tokens"])["infill_tokens"].tolist()
+
+
+def over_grpc(ports, inputs, output, dtype):
     import grpc
     from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
     from kserve.protocol.grpc import grpc_predict_v2_pb2_grpc as stubs
 
-    inputs = tensors([5, 6, 7])
     request = pb.ModelInferRequest(model_name="tiny", inputs=[
-        pb.ModelInferRequest.InferInputTensor(name=n, datatype=contract.INPUTS[n][0], shape=v.shape) for n, v in inputs.items()],
+        pb.ModelInferRequest.InferInputTensor(name=n, datatype=INPUTS[n][0], shape=v.shape) for n, v in inputs.items()],
         raw_input_contents=[v.tobytes() for v in inputs.values()])
     request.parameters["session"].string_param = "g"
     with grpc.insecure_channel(f"127.0.0.1:{ports[1]}") as channel:
         answer = stubs.GRPCInferenceServiceStub(channel).ModelInfer(request)
-    at = [output.name for output in answer.outputs].index("top_logprobs")
-    raw = answer.raw_output_contents[at] if answer.raw_output_contents else np.array(answer.outputs[at].contents.fp32_contents, np.float32).tobytes()
-    over_http = ask(ports[0], inputs, ["top_logprobs"])["top_logprobs"]
-    assert np.allclose(np.frombuffer(raw, np.float32).reshape(-1, 8), over_http, atol=1e-5)
+    at = [found.name for found in answer.outputs].index(output)
+    contents = answer.outputs[at].contents
+    return np.frombuffer(answer.raw_output_contents[at], dtype) if answer.raw_output_contents else np.array(contents.fp32_contents or contents.int_contents, dtype)

@@ -7,17 +7,25 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import { CanvasCache } from '../../server/cache/canvasCache.ts'
 import { EncodingCache } from '../../server/cache/encodingCache.ts'
 import { type OpenRooms, openRooms } from '../../server/cli/openRooms.ts'
 import { Denoiser } from '../../server/denoise/denoiser.ts'
 import type { Engine, Prediction } from '../../server/engine/engine.ts'
 import { floatBundle } from '../../server/model/dequantize.ts'
 import { resolveModel } from '../../server/model/store.ts'
-import { askedFor, type Filled, fillGap, type GapRequest } from '../../server/session/fillGap.ts'
+import { fillGap } from '../../server/session/fillGap.ts'
+import { askedFor, type Filled, type GapRequest } from '../../server/session/gaps.ts'
 import { randomBundle } from '../model/randomBundle.ts'
 import { type TypingStep, typingSession } from './typingScript.ts'
 
 const session = typingSession(200, 1)
+
+/** Each key of a line that has lines above and below it. */
+const typedLine = [...'total += item.price * item.count'].map((_, i, keys): TypingStep => {
+  const before = `def total_of(items):\n    total = 0\n    for item in items:\n        ${keys.slice(0, i + 1).join('')}`
+  return { file: 'a line', kind: 'type', text: `${before}\n    return total\n`, offset: before.length }
+})
 
 test('the session is what it should be', () => {
   const kinds = Object.fromEntries(['type', 'delete', 'paste', 'move', 'undo'].map((kind) => [kind, 0]))
@@ -54,6 +62,9 @@ describe('every tenth edit on the embedded model', () => {
       await floatBundle(await resolveModel(), dir)
       const { nearTies } = await compare('embedded model, float32', dir, steps, 2)
       expect(nearTies).toBeLessThanOrEqual(1)
+      const line = await compare('a line typed key by key, float32', dir, typedLine, 2)
+      expect(line.nearTies).toBe(0)
+      expect(line.canvasRows.on).toBeLessThan(0.7 * line.canvasRows.off)
     } finally {
       await rm(dir, { recursive: true, force: true })
     }
@@ -73,10 +84,11 @@ async function compare(
   steps: readonly TypingStep[],
   maxTokens: number,
   nearTie = 1e-3, // probability
-): Promise<{ encodedRows: number[]; offRows: number; nearTies: number }> {
+): Promise<{ encodedRows: number[]; offRows: number; nearTies: number; canvasRows: { on: number; off: number } }> {
   const rooms = await openRooms(dir, { cache: true, deterministic: true })
   const [on, off] = [true, false].map((enabled) => watched(rooms, enabled)) as [Fill, Fill]
   const encodedRows: number[] = []
+  const canvasRows = { on: 0, off: 0 }
   let [nearTies, offRows, completions, tokens] = [0, 0, 0, 0]
   try {
     for (const [i, { text, offset, kind, file }] of steps.entries()) {
@@ -84,6 +96,8 @@ async function compare(
       const [a, b] = [await on(request), await off(request)]
       encodedRows.push(a.filled.encodedRows)
       offRows += b.filled.encodedRows
+      canvasRows.on += a.filled.rows
+      canvasRows.off += b.filled.rows
       completions += a.filled.kind === 'completion' ? 1 : 0
       tokens += a.filled.ids.length
       const same = outcomeOf(a) === outcomeOf(b)
@@ -96,11 +110,11 @@ async function compare(
   const onRows = encodedRows.reduce((sum, rows) => sum + rows, 0)
   process.stderr.write(
     `${name}: ${steps.length} edits, ${completions} completions, ${tokens} tokens; rows encoded ${onRows} with the cache, ` +
-      `${offRows} without; near-ties (margin below ${nearTie}) decided otherwise: ${nearTies}\n`,
+      `${offRows} without, of canvases ${canvasRows.on} and ${canvasRows.off}; near-ties (margin below ${nearTie}) decided otherwise: ${nearTies}\n`,
   )
   expect(tokens).toBeGreaterThanOrEqual(steps.length)
   expect(onRows).toBeLessThan(offRows)
-  return { encodedRows, offRows, nearTies }
+  return { encodedRows, offRows, nearTies, canvasRows }
 }
 
 interface Watched {
@@ -129,7 +143,10 @@ function watched(rooms: OpenRooms, enabled: boolean): Fill {
     },
   }
   const cache = () => new EncodingCache(engine, { maxBytes: 2 ** 27, enabled })
-  const own = { ...rooms, prefixes: cache(), suffixes: cache(), denoiser: new Denoiser(engine) }
+  const own = {
+    ...{ ...rooms, prefixes: cache(), suffixes: cache(), denoiser: new Denoiser(engine) },
+    canvases: enabled ? new CanvasCache(engine) : undefined,
+  }
   return async (request) => {
     margin = 1
     const filled = await fillGap(own, request, new AbortController().signal)

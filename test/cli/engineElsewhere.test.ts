@@ -8,12 +8,14 @@ import { bearerToken } from '../../server/base/bearer.ts'
 import { remoteAddress } from '../../server/base/remote.ts'
 import { type OpenRooms, openRooms } from '../../server/cli/openRooms.ts'
 import { resolveModel } from '../../server/model/store.ts'
-import { LocalOipServer } from '../engine/oipServer.ts'
+import { LocalOipServer, type OipServerOptions } from '../engine/oipServer.ts'
+import { PlainGapLoop } from '../engine/plainGapLoop.ts'
 import { lacuna } from './runCommand.ts'
 
 const place = 'test/bench/files/stack.py:21:16'
 let rooms: OpenRooms
 let server: LocalOipServer
+let options: OipServerOptions
 
 beforeAll(async () => {
   const dir = await resolveModel()
@@ -23,11 +25,8 @@ beforeAll(async () => {
     .update(await readFile(join(dir, 'tokenizer.json')))
     .digest('hex')
   const facts = { name, vocab, maskId, logitsShift, maxPositions, inputIds: maskId + 1, rowBytes: 46_080, passRows: 64 }
-  server = await new LocalOipServer({
-    engine: rooms.engine,
-    facts: { ...facts, tokenizer, weights: '' },
-    token: 'for-tests',
-  }).start()
+  options = { engine: rooms.engine, facts: { ...facts, tokenizer, weights: '' }, token: 'for-tests' }
+  server = await new LocalOipServer(options).start()
   process.env.LACUNA_ENGINE_TOKEN = 'for-tests'
 })
 afterAll(async () => {
@@ -40,6 +39,20 @@ const complete = (...args: string[]) => lacuna(['complete', place, '--engine', s
 test('says what the engine of this machine says', async () => {
   expect(await complete()).toEqual({ code: 0, out: 'len(self.items)\n', err: '' })
   expect(server.inferences.length).toBeGreaterThan(3)
+})
+
+test('says it after one round trip where the server fills gaps whole, and after many when that fails', async () => {
+  const { forbiddenIds, maskId, drafting } = rooms.manifest
+  const loop = new PlainGapLoop(rooms.engine, { distance: drafting!.distance, neverIds: [...forbiddenIds, maskId] })
+  const whole = await new LocalOipServer({ ...options, loop }).start()
+  const ask = (...args: string[]) => lacuna(['complete', place, '--engine', whole.url.href, ...args])
+  expect(await ask()).toEqual({ code: 0, out: 'len(self.items)\n', err: '' })
+  expect(whole.inferences).toHaveLength(2) // who it is, and the gap
+  whole.faults.push({ kind: 'slow', ms: 0 }, { kind: 'dies' })
+  const { code, out, err } = await ask('--or-here')
+  expect({ code, out }).toEqual({ code: 0, out: 'len(self.items)\n' })
+  expect(err).toMatch(/^http:\/\/127\.0\.0\.1:\d+, model lacuna-135m: .*; this machine goes on\n/)
+  await whole.die()
 })
 
 test('goes on here when the server dies, where that is allowed', async () => {

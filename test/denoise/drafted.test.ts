@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { Aborted } from '../../server/base/errors.ts'
 import type { Recall } from '../../server/base/recall.ts'
+import { CanvasCache } from '../../server/cache/canvasCache.ts'
 import { type Clamp, noClamp } from '../../server/denoise/commitRules.ts'
 import { type DenoiseRequest, Denoiser } from '../../server/denoise/denoiser.ts'
 import type { TokenIds } from '../../server/engine/engine.ts'
@@ -42,12 +44,17 @@ interface Case {
   readonly keeps?: boolean
   readonly recall?: Recall
   readonly begun?: number
+  /** Of an engine, with what earlier requests left there. */
+  readonly on?: { readonly engine: ScriptedEngine; readonly canvases: CanvasCache }
+  readonly signal?: AbortSignal
 }
 
 async function run({
   script,
   texts,
   recall,
+  on,
+  signal = never,
   keeps = true,
   begun = 0,
   clamp = noClamp,
@@ -56,14 +63,16 @@ async function run({
   ...mode
 }: Case) {
   const { drafts = 2, open = 3, threshold = 0 } = mode
-  const engine = new ScriptedEngine(script, byteEngine)
+  const engine = on?.engine ?? new ScriptedEngine(script, byteEngine)
+  engine.script = script
+  const stepsBefore = engine.steps.length
   const ids = texts.map((text, i) => (i === 0 ? [byteIds.documentStart, ...text] : text))
   const encodings: (number | undefined)[] = []
   for (const [i, text] of ids.entries()) {
     const told = i === ids.length - 1 ? text : text.slice(0, text.length - 1 - (i === 0 ? begun : 0))
     encodings.push(told.length > 0 ? (await engine.encode([{ ids: told }], never))[0]!.id : undefined)
   }
-  const before = engine.liveCount
+  const read = encodings.filter((id) => id !== undefined)
   const encodedBefore = engine.encodedRows
   const hole = {
     length: { kind: 'drafted', slots, drafts, threshold, open },
@@ -76,7 +85,7 @@ async function run({
     texts: ids,
     holes: ids.slice(1).map(() => hole),
     order: { kind: 'left-to-right', ahead: 'closed' },
-    context: { kind: 'drafted', encodings, distance, keeps, begun },
+    context: { kind: 'drafted', encodings, distance, keeps, begun, ...(on ? { canvases: on.canvases } : {}) },
     schedule: { kind: 'leftmost-first', threshold: 0.9, window: 4 },
     maskId: byteIds.mask,
     endIds: new Set([byteIds.end]),
@@ -84,15 +93,16 @@ async function run({
     urgent: true,
   }
   const shown: TokenIds[][] = []
-  const result = await new Denoiser(engine).denoise(request, never, (progress) =>
-    shown.push(progress.map(({ ids }) => ids)),
-  )
-  expect(engine.liveCount, 'encodings that were not released').toBe(before)
+  const result = await new Denoiser(engine)
+    .denoise(request, signal, (progress) => shown.push(progress.map(({ ids }) => ids)))
+    .finally(() => engine.release(read))
+  if (!on) expect(engine.liveCount, 'encodings that were not released').toBe(0)
   return {
     middles: result.middles.map(({ ids }) => ids),
     result,
     shown,
     engine,
+    steps: engine.steps.slice(stepsBefore).flat(),
     encodedRows: engine.encodedRows - encodedBefore,
   }
 }
@@ -238,6 +248,74 @@ describe('a drafted middle', () => {
     await expect(denoise({ ...base, texts: [[1], [2], []], holes: [drafted, drafted] })).rejects.toThrow(
       /left to right/,
     )
+  })
+})
+
+describe('rows that an earlier request kept', () => {
+  const engineAndCache = () => {
+    const engine = new ScriptedEngine(mixed(16), byteEngine)
+    return { engine, canvases: new CanvasCache(engine) }
+  }
+
+  test('change nothing, wherever somebody goes on, and are released in the end', () =>
+    fc.assert(
+      fc.asyncProperty(
+        fc.array(
+          fc.record({
+            before: fc.array(fc.nat(2), { minLength: 1, maxLength: 7 }),
+            begun: fc.nat(7),
+            after: fc.nat(1),
+            slots: fc.integer({ min: 1, max: 5 }),
+            maxTokens: fc.integer({ min: 1, max: 8 }),
+          }),
+          { minLength: 2, maxLength: 8 },
+        ),
+        async (requests) => {
+          const on = engineAndCache()
+          for (const { before, after, begun: wanted, ...rest } of requests) {
+            const texts = [[1, 2, ...before], [after]]
+            const given = { ...rest, texts, script: mixed(16), begun: Math.min(wanted, before.length) }
+            const [kept, alone] = [await run({ ...given, on }), await run(given)]
+            expect(kept.middles).toEqual(alone.middles)
+            expect(kept.result.steps).toBe(alone.result.steps)
+          }
+          on.canvases.clear()
+          expect(on.engine.liveCount).toBe(0)
+        },
+      ),
+      { numRuns: 200 },
+    ))
+
+  test('are not computed again while a line is typed, but for that of the last token', async () => {
+    const on = engineAndCache()
+    const first = []
+    for (const typed of [[], [5], [5, 6], [5, 7], [5, 7, 8]]) {
+      const texts = [[1, 2, 3, ...typed], [4]]
+      const { steps } = await run({ texts, script: mixed(16), begun: typed.length + 1, on, open: 0, maxTokens: 2 })
+      first.push(steps[0]!.ids)
+    }
+    expect(first).toEqual([[2, 3], [5], [6], [7], [8]])
+  })
+
+  test('are computed again where the canvas begins elsewhere, or something else follows it', async () => {
+    const on = engineAndCache()
+    const first = async (texts: readonly TokenIds[], begun: number) => {
+      const { steps } = await run({ texts, script: mixed(16), begun, on, open: 0, maxTokens: 1 })
+      return steps[0]!.ids
+    }
+    expect(await first([[1, 2, 3], [4]], 2)).toEqual([1, 2, 3])
+    expect(await first([[1, 2, 3], [5]], 2)).toEqual([1, 2, 3])
+    expect(await first([[1, 2, 3], [5]], 1)).toEqual([2, 3])
+  })
+
+  test('stay where they are when a request was over before it began', async () => {
+    const on = engineAndCache()
+    const given = { texts: [[1, 2, 3], [4]], script: mixed(16), begun: 2, on, open: 0, maxTokens: 1 }
+    await run(given)
+    await expect(run({ ...given, signal: AbortSignal.abort(new Aborted('cancelled')) })).rejects.toThrow(Aborted)
+    expect((await run(given)).steps[0]!.ids).toEqual([3])
+    on.canvases.clear()
+    expect(on.engine.liveCount).toBe(0)
   })
 })
 

@@ -320,6 +320,8 @@ describe('it comes to nothing, and the user is told', () => {
     expect(await errorCode(server.client.sendRequest('workspace/executeCommand', { command: 'lacuna.fill' }))).toBe(
       lsp.ErrorCodes.InvalidParams,
     )
+    for (const params of [undefined, {}, { command: 7 }])
+      expect(await errorCode(server.client.sendRequest('workspace/executeCommand', params))).toBe(-32602)
     const nothing = { command: 'lacuna.snooze', arguments: null }
     expect(await server.client.sendRequest('workspace/executeCommand', nothing)).toEqual({ minutes: 5 })
     await server.end()
@@ -329,8 +331,10 @@ describe('it comes to nothing, and the user is told', () => {
 describe('given up', () => {
   test('by the user: the work is aborted, its progress ends, and nothing is said', async () => {
     let signal: AbortSignal | undefined
-    const fill: Fill = (_, given) => {
+    let write: ((units: number) => void) | undefined
+    const fill: Fill = (_, given, onProgress) => {
       signal = given
+      write = onProgress
       return never
     }
     const { server, progress, run, edits } = await start('x = ║\n', fill)
@@ -340,6 +344,9 @@ describe('given up', () => {
     await until(() => progress.at(-1)![1].kind === 'end')
     expect(signal!.aborted).toBe(true)
     expect(edits).toEqual([])
+    write!(7) // a pass later
+    await server.roundTrip()
+    expect(progress.map(([, { kind }]) => kind)).toEqual(['begin', 'end'])
     await server.end()
   })
   test('by the end of the server', async () => {
@@ -394,6 +401,22 @@ describe('what looks unlikely', () => {
     await server.type(opened, '!')
     await server.roundTrip()
     expect(diagnostics).toHaveLength(2)
+    await server.end()
+  })
+  test.each<[string, string, object]>([
+    ['its document is closed', 'didClose', {}],
+    ['a change is malformed', 'didChange', { contentChanges: [{ text: 7 }] }],
+    ['it is opened again', 'didOpen', { text: 'the odd one' }],
+  ])('is gone when %s', async (_, method, params) => {
+    const { server, session, opened, diagnostics, run } = await start('the odd one║\n', fills(), { scoreTokens })
+    await run('lacuna.unlikely')
+    await until(() => diagnostics.length === 1)
+    const { text, ...rest } = params as { text?: string }
+    const textDocument = { uri: opened.uri, version: 2, languageId: 'python', ...(text ? { text } : {}) }
+    await server.client.sendNotification(`textDocument/${method}`, { textDocument, ...rest })
+    await until(() => diagnostics.length === 2)
+    expect(diagnostics[1]).toEqual({ uri: opened.uri, diagnostics: [] })
+    expect(session.forgotten).toEqual(method === 'didOpen' ? [] : [opened.uri])
     await server.end()
   })
   test('nothing does: it is said', async () => {

@@ -8,12 +8,8 @@ import {
   DocumentHighlightRequest,
   type TextDocumentContentChangeEvent,
 } from 'vscode-languageserver/node'
-import { EncodingCache } from '../../server/cache/encodingCache.ts'
-import { Denoiser } from '../../server/denoise/denoiser.ts'
-import { LiveSession } from '../../server/session/liveSession.ts'
-import { ManualClock, settled } from '../base/manualClock.ts'
-import { ScriptedEngine } from '../engine/scriptedEngine.ts'
-import { byteModel } from '../session/byteModel.ts'
+import { settled } from '../base/manualClock.ts'
+import { sessionThatKnows } from '../session/sessionThatKnows.ts'
 import { never, offer, scriptedSession } from './scriptedSession.ts'
 import { at, type Opened, startServer, type TestServer } from './startServer.ts'
 
@@ -83,30 +79,7 @@ test('a model that is still being loaded is waited for by nobody', async () => {
 })
 
 test('an engine that hangs is waited for by nobody', async () => {
-  const engine = new ScriptedEngine()
-  const clock = new ManualClock()
-  const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true })
-  const rooms = {
-    model: byteModel,
-    prefixes: cache(),
-    suffixes: cache(),
-    denoiser: new Denoiser(engine),
-    now: clock.now,
-  }
-  const settings = {
-    completionBudgetMs: 80,
-    inlineBudgetMs: 500,
-    invokedBudgetMs: 5000,
-    debounceMs: 75,
-    maxTokens: 8,
-    showAbove: 0.3,
-  }
-  const session = new LiveSession(rooms, {
-    settings: () => settings,
-    clock,
-    log: () => {},
-    close: () => engine.close(),
-  })
+  const { session, engine } = sessionThatKnows('print(x)')
   engine.hold()
   const server = await startServer(session)
   const opened = await server.open('print(║)')

@@ -12,8 +12,11 @@ import {
   LSPErrorCodes,
   ResponseError,
 } from 'vscode-languageserver/node'
+import { systemClock } from '../../server/base/clock.ts'
 import { BundleError, EngineError, EngineGoneError } from '../../server/base/errors.ts'
+import { LiveSession } from '../../server/session/liveSession.ts'
 import type { Answer, Session } from '../../server/session/session.ts'
+import { sessionThatKnows } from '../session/sessionThatKnows.ts'
 import { never, offer, scriptedSession } from './scriptedSession.ts'
 import { at, errorCode, startServer, until } from './startServer.ts'
 
@@ -182,6 +185,25 @@ test('an error: InternalError and its stack in the log; said to the user once; t
   await server.end()
 })
 
+test('what fails in the session is logged once', async () => {
+  const { rooms, engine } = sessionThatKnows('print(value)')
+  const server = await startServer(
+    scriptedSession(() => never),
+    {
+      openSession: async (settings, log) =>
+        new LiveSession(rooms, { settings, log, clock: systemClock, close: () => engine.close() }),
+    },
+  )
+  const opened = await server.open('print(║')
+  engine.failNext(new EngineError('no memory'))
+  expect(await errorCode(server.inline(opened))).toBe(ErrorCodes.InternalError)
+  expect(server.takeMessages()).toHaveLength(1)
+  expect(server.log.filter(([, line]) => line.includes('no memory'))).toEqual([
+    ['error', expect.stringMatching(/^inlineCompletion failed: EngineError: no memory\n +at /)],
+  ])
+  await server.end()
+})
+
 test('another class of failure is said too', async () => {
   const errors = [new EngineError('gone'), new TypeError('x is not a function'), new EngineError('gone again')]
   const server = await startServer(
@@ -219,6 +241,8 @@ test('malformed requests are named as such, and hurt nobody', async () => {
   for (const params of [{}, { textDocument }, { textDocument, position: { line: '0', character: 0 } }, [1], [null]]) {
     expect(await errorCode(server.client.sendRequest('textDocument/completion', params))).toBe(ErrorCodes.InvalidParams)
   }
+  for (const method of ['completion', 'inlineCompletion'])
+    expect(await errorCode(server.client.sendRequest(`textDocument/${method}`))).toBe(ErrorCodes.InvalidParams)
   const selected = { ...at(opened), context: { triggerKind: 2, selectedCompletionInfo: { text: 'a' } } }
   expect(await errorCode(server.client.sendRequest('textDocument/inlineCompletion', selected))).toBe(-32602)
   expect((await server.completion(opened)).items).toHaveLength(1)
@@ -304,6 +328,9 @@ test('a model that cannot be opened is an error, and is tried again later', asyn
   expect(await errorCode(server.completion(opened))).toBe(ErrorCodes.InternalError)
   expect(await errorCode(server.inline(opened))).toBe(ErrorCodes.InternalError)
   expect(tries, 'not at every request').toBe(1)
+  expect(server.log.filter(([level]) => level === 'error')).toEqual([
+    ['error', 'opening the model failed: models/x: no lacuna.json; run "lacuna model convert"'],
+  ])
   expect(server.takeMessages()).toEqual([
     { type: 1, message: expect.stringContaining('failed: models/x: no lacuna.json; run "lacuna model convert"') },
   ])

@@ -9,12 +9,8 @@ import * as lsp from 'vscode-languageserver/node'
 import { TextDocument } from 'vscode-languageserver-textdocument'
 import type { Clock } from '../../server/base/clock.ts'
 import type { LogLevel } from '../../server/base/log.ts'
-import {
-  type OpenSession,
-  type Server,
-  type ServerOptions,
-  startServer as start,
-} from '../../server/lsp/startServer.ts'
+import type { OpenSession, ServerOptions } from '../../server/lsp/serverOptions.ts'
+import { type Server, startServer as start } from '../../server/lsp/startServer.ts'
 import type { Session } from '../../server/session/session.ts'
 import { parseMarked } from '../markup.ts'
 

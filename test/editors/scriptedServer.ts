@@ -6,15 +6,13 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { systemClock } from '../../server/base/clock.ts'
-import { EncodingCache } from '../../server/cache/encodingCache.ts'
-import { Turns } from '../../server/cache/turns.ts'
-import { Denoiser } from '../../server/denoise/denoiser.ts'
 import type { Engine } from '../../server/engine/engine.ts'
+import type { OpenSession } from '../../server/lsp/serverOptions.ts'
 import { serveStdio } from '../../server/lsp/serveStdio.ts'
-import type { OpenSession } from '../../server/lsp/startServer.ts'
 import { LiveSession } from '../../server/session/liveSession.ts'
 import { byteIds, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
-import { byteModel, bytesOf } from '../session/byteModel.ts'
+import { bytesOf } from '../session/byteModel.ts'
+import { roomsOver } from '../session/roomsOver.ts'
 
 const sightBytes = 10 // of what stands before a place
 
@@ -60,15 +58,7 @@ const openSession: OpenSession = async (settings, log) => {
     release: (ids) => scripted.release(ids),
     close: () => scripted.close(),
   }
-  const turns = new Turns()
-  const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true }, turns)
-  const rooms = {
-    model: byteModel,
-    prefixes: cache(),
-    suffixes: cache(),
-    denoiser: new Denoiser(engine),
-    now: systemClock.now,
-  }
+  const rooms = roomsOver(engine, {}, systemClock.now)
   return new LiveSession(rooms, { settings, clock: systemClock, log, close: () => engine.close() })
 }
 

@@ -1,21 +1,25 @@
 /**
- * A real server of the Open Inference Protocol v2 on a local port: the step contract over any engine of this process, and
- * faults on demand.
+ * A real server of the Open Inference Protocol v2 on a local port: the step contract over any engine of this process, the
+ * infill contract over any loop, and faults on demand.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Aborted } from '../../server/base/errors.ts'
 import type { Engine } from '../../server/engine/engine.ts'
+import type { GapLoop } from '../../server/engine/gapLoop.ts'
+import { infillInputs, infillOutputs } from '../../server/engine/openInference/infillTensors.ts'
 import type { PassFacts } from '../../server/engine/openInference/passes.ts'
 import { PassesOverEngine } from '../../server/engine/openInference/passesOverEngine.ts'
 import {
   answerTensors,
   factsTensor,
   readRequest,
+  type Slot,
   stepInputs,
   stepOutputs,
 } from '../../server/engine/openInference/stepTensors.ts'
 import { headLength, readBody, type Tensors, writeBody } from '../../server/engine/openInference/tensors.ts'
+import { asksToInfill, readGap, writtenTensors } from './infillServer.ts'
 
 /** What goes wrong with one inference. */
 export type Fault =
@@ -31,6 +35,8 @@ export interface OipServerOptions {
   readonly model?: string
   readonly mostRows?: number
   readonly token?: string
+  /** Offers to fill gaps whole. */
+  readonly loop?: GapLoop
 }
 
 export class LocalOipServer {
@@ -106,7 +112,7 @@ export class LocalOipServer {
       case `${at}/ready`:
         return this.ready ? json(200, { name: this.model, ready: true }) : json(503, { error: 'not ready' })
       case at:
-        return json(200, this.metadata ?? { name: this.model, platform: 'test', ...metadata() })
+        return json(200, this.metadata ?? { name: this.model, platform: 'test', ...metadata(this.options.loop) })
       case `${at}/infer`:
         return this.infer(request, response)
       default:
@@ -153,21 +159,36 @@ export class LocalOipServer {
   }
 
   private async outputs(request: IncomingMessage, body: Buffer, signal: AbortSignal) {
-    const { facts } = this.options
+    const { loop } = this.options
     const { head, tensors } = readBody('inputs', body, Number(request.headers[headLength]))
     const { session } = head.parameters as { session?: string }
     const passes = session === undefined ? this.passes : this.passesOf(session)
     const wanted = new Set((head.outputs as { name: string }[] | undefined)?.map(({ name }) => name))
-    const passRequest = readRequest(tensors)
-    const answer = await passes.run(passRequest, signal)
-    const all: Tensors = { ...answerTensors(answer, facts.vocab), facts: factsTensor(facts) }
+    const all =
+      loop && asksToInfill(tensors)
+        ? await this.written(loop, tensors, signal)
+        : await this.step(passes, tensors, signal)
     const outputs = Object.fromEntries(Object.entries(all).filter(([name]) => wanted.has(name)))
     return { head: { model_name: this.model }, tensors: outputs }
   }
+
+  private async step(passes: PassesOverEngine, tensors: Tensors, signal: AbortSignal): Promise<Tensors> {
+    const { facts } = this.options
+    const answer = await passes.run(readRequest(tensors), signal)
+    return { ...answerTensors(answer, facts.vocab), facts: factsTensor(facts) }
+  }
+
+  private async written(loop: GapLoop, tensors: Tensors, signal: AbortSignal): Promise<Tensors> {
+    const written = await loop.infill(readGap(tensors, this.options.facts.maskId), signal)
+    return writtenTensors(written!)
+  }
 }
 
-function metadata() {
-  const list = (slots: typeof stepInputs | typeof stepOutputs) =>
+function metadata(loop: GapLoop | undefined) {
+  const list = (slots: Readonly<Record<string, Slot>>) =>
     Object.entries(slots).map(([name, { datatype, shape }]) => ({ name, datatype, shape }))
-  return { inputs: list(stepInputs), outputs: list(stepOutputs) }
+  return {
+    inputs: list({ ...stepInputs, ...(loop ? infillInputs : {}) }),
+    outputs: list({ ...stepOutputs, ...(loop ? infillOutputs : {}) }),
+  }
 }

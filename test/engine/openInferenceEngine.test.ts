@@ -9,7 +9,7 @@ import { PassesOverEngine } from '../../server/engine/openInference/passesOverEn
 import { openRemotePasses } from '../../server/engine/openInference/remotePasses.ts'
 import { PassesWithStandIn } from '../../server/engine/openInference/standIn.ts'
 import { answerTensors } from '../../server/engine/openInference/stepTensors.ts'
-import { writeBody } from '../../server/engine/openInference/tensors.ts'
+import { type Tensor, type Tensors, writeBody } from '../../server/engine/openInference/tensors.ts'
 import { ManualClock } from '../base/manualClock.ts'
 import { differenceOf, range, runEngineSuite, someIds } from './engine.case.ts'
 import { LocalOipServer, type OipServerOptions } from './oipServer.ts'
@@ -205,6 +205,14 @@ const wordsForNumbers = Buffer.from(
   JSON.stringify({ outputs: [{ name: 'missing', datatype: 'INT64', shape: [1], data: ['one'] }] }),
 )
 
+const shaped = (...shape: [number, number]): Tensor => ({
+  ...{ datatype: 'FP32', shape, data: Array<number>(shape[0] * shape[1]).fill(0) },
+})
+const withId = ({ top_ids: right }: Tensors, id: number): Tensor => ({
+  ...right!,
+  data: [...(right!.data as number[]).slice(0, -1), id],
+})
+
 describe('a server that fails', () => {
   const job: StepJob = { ids: [7, byteIds.mask], positions: [0, 1], context: [], asked: [1, 2], setIds: [] }
 
@@ -241,7 +249,24 @@ describe('a server that fails', () => {
     expect(server.inferences.map(({ outcome }) => outcome)).toEqual(['answered', 'failed', 'answered'])
   })
 
-  test('answers no distribution where one was asked for', async () => {
+  test.for([
+    ['no distribution where one was asked for', ({ logits: _, ...rest }) => rest, /logits: missing/],
+    [
+      'distributions of another vocabulary',
+      (all) => ({ ...all, logits: shaped(2, 5) }),
+      /logits: wanted rows of 257, found 5/,
+    ],
+    [
+      'an id behind the last of the vocabulary',
+      (all) => ({ ...all, top_ids: withId(all, 257) }),
+      /top_ids: 257 is no id/,
+    ],
+    [
+      'a negative id',
+      (all) => ({ ...all, top_ids: withId(all, -1) }),
+      /top_ids: -1 is no id of the vocabulary, 0 … 256/,
+    ],
+  ] as [string, (right: Tensors) => Tensors, RegExp][])('answers %s', async ([, spoil, message]) => {
     const server = await serve()
     const engine = await connect(server)
     const asked: PassJob = {
@@ -249,10 +274,13 @@ describe('a server that fails', () => {
       ...{ scoreIds: undefined, setIds: [], logits: false, keep: [] },
     }
     const answer = await server.passes.run({ jobs: [asked], release: [] }, never)
-    const { logits: _, ...tensors } = answerTensors(answer, byteEngine.vocab)
+    const tensors = spoil(answerTensors(answer, byteEngine.vocab))
     const { headBytes, bytes } = writeBody('outputs', { head: {}, tensors })
     server.faults.push({ kind: 'garbled', bytes, headBytes })
-    await expect(engine.step([{ ...job, logits: true }], never)).rejects.toThrow(/logits: missing/)
+    const failure = await engine.step([{ ...job, logits: true }], never).catch((error: unknown) => error)
+    expect(failure).toBeInstanceOf(EngineError)
+    expect((failure as Error).message).toMatch(/127\.0\.0\.1:\d+, model bytes: its answer cannot be understood: /)
+    expect((failure as Error).message).toMatch(message)
   })
 
   test('is given up at the deadline', async () => {

@@ -3,7 +3,8 @@ import { spawn } from 'node:child_process'
 import { PassThrough, type Readable, type Writable } from 'node:stream'
 import * as lsp from 'vscode-languageserver/node'
 import { systemClock } from '../../server/base/clock.ts'
-import { type OpenSession, startServer } from '../../server/lsp/startServer.ts'
+import type { OpenSession } from '../../server/lsp/serverOptions.ts'
+import { startServer } from '../../server/lsp/startServer.ts'
 import { TurnClock, turns } from './turns.ts'
 
 export interface Target {

@@ -274,6 +274,47 @@ describe('rename', () => {
       'typescript',
     )
   })
+  test('a name as its language writes it, and no other that begins or ends like it', () => {
+    check(
+      "(defun foo-bar? (x) (foo-bar x))\n(foo-bar?║ 'foo-bar? :foo-bar?) ; foo-bar?\n",
+      "(defun fresh (x) (foo-bar x))\n(fresh 'fresh :foo-bar?) ; foo-bar?\n",
+      'emacs-lisp',
+    )
+    check('(-> x (f x)) `(,x . ,x║)\n', '(-> fresh (f fresh)) `(,fresh . ,fresh)\n', 'clojure')
+    check(
+      'def f(x)\n  empty = empty?(x)\n  @empty = empty║ ? 1 : 2 if empty!=3\nend\n',
+      'def f(x)\n  fresh = empty?(x)\n  @empty = fresh ? 1 : 2 if fresh!=3\nend\n',
+      'ruby',
+    )
+    check('def ok?(x)\n  x\nend\nok║?(1) if ok\n', 'def fresh(x)\n  x\nend\nfresh(1) if ok\n', 'ruby')
+    check('x=1\necho $x║ $xy\n', 'fresh=1\necho $fresh $xy\n', 'shellscript')
+    check(
+      'class A {\n  #x = 1\n  f(x║) { return this.#x + x + $x + x\u0301 }\n}\n',
+      'class A {\n  #x = 1\n  f(fresh) { return this.#x + fresh + $x + x\u0301 }\n}\n',
+      'javascript',
+    )
+    expect(() => read('rename', '(setq x ║12)\n', { language: 'emacs-lisp' })).toThrow('no name here')
+  })
+  test.each([
+    ['python', 'def f(x║):\n    return f"{x}"\n'],
+    ['python', 'def f(x║):\n    return f"{a} {b + x:>3}"\n'],
+    ['typescript', 'function f(x║) { return `a ${'.concat('g(x)}` }\n')],
+    ['ruby', 'def f(x║)\n  x + "#{x}"\nend\n'],
+    ['shellscript', 'x║=1\necho "$x"\n'],
+    ['kotlin', 'fun f(x║: Int) { print("$x") }\n'],
+    ['php', 'function f($x║) { return "a $x"; }\n'],
+  ])('is left to others where the name may be code in a string: %s %j', (languageId, marked) => {
+    expect(() => read('rename', marked, { language: languageId })).toThrow('stands in a string')
+  })
+  test('words of a string, and of comments, are no code', () => {
+    check('def f(x║):\n    return "x" + "{xy}"  # {x} $x\n', 'def f(fresh):\n    return "x" + "{xy}"  # {x} $x\n')
+  })
+  test('a dollar that says what kind a name is stays', () => {
+    const marked = 'function f($x) { return $x║; }\n'
+    expect(carriedOut('rename', marked, ['y', '$z'], { language: 'php', probabilities: [0.9, 0.1] })).toBe(
+      'function f($z) { return $z; }\n',
+    )
+  })
   test('four are asked, none of the others tells the old name', () => {
     expect(read('rename', 'def f(old║):\n    a(old)\n    b(old)\n    c(old)\n    d(old)\n')).toBe(
       'def f(├┤):\n    a(├┤)\n    b(├┤)\n    c(├┤)\n    d(_)\n',
@@ -309,6 +350,74 @@ describe('introduceParameter', () => {
     expect(carriedOut('introduceParameter', marked, ['text', undefined], { language: 'typescript' })).toBe(
       'function f(text: string) {\r\n  return text\r\n}\r\nf("a")\r\n',
     )
+  })
+  const changed = (marked: string, language: string) =>
+    carriedOut('introduceParameter', marked, ['rate', undefined], { language })
+  test('a call on something else is another’s', () => {
+    expect(
+      changed('def price(x):\n    return x * «2»\n\nif price(5):\n    shop.price(1) + shop().price(3)\n', 'python'),
+    ).toBe('def price(x, rate):\n    return x * rate\n\nif price(5, 2):\n    shop.price(1) + shop().price(3)\n')
+    expect(changed('const price = (x) => {\n  return x * «2»\n}\nf(...price(5), shop?.price(1))\n', 'javascript')).toBe(
+      'const price = (x, rate) => {\n  return x * rate\n}\nf(...price(5, 2), shop?.price(1))\n',
+    )
+    expect(changed('local function f(x)\n  return x * «2»\nend\nf(1)\no.f(1)\no:f(1)\n', 'lua')).toBe(
+      'local function f(x, rate)\n  return x * rate\nend\nf(1, 2)\no.f(1)\no:f(1)\n',
+    )
+  })
+  test('a method is called on its own, and not by its name alone', () => {
+    const python = 'class A:\n    def p(self, x):\n        return x * «2»\n\n    def q(self):\n        return '
+    expect(changed(`${python}self.p(1) + A.p(self, 3) + p(4)\n`, 'python')).toBe(
+      `${python.replace('x)', 'x, rate)').replace('«2»', 'rate')}self.p(1, 2) + A.p(self, 3, 2) + p(4)\n`,
+    )
+    const script = 'class A {\n  p(x) {\n    return x * «2»\n  }\n  q() {\n    return '
+    expect(changed(`${script}this.p(1) + p(4)\n  }\n}\n`, 'typescript')).toBe(
+      `${script.replace('x)', 'x, rate: number)').replace('«2»', 'rate')}this.p(1, 2) + p(4)\n  }\n}\n`,
+    )
+  })
+  test('nor are names alike that only look like one another', () => {
+    expect(changed('function M.f(x)\n  return x * «2»\nend\nM.f(1)\nMxf(1)\nstring.f(1)\nf(3)\n', 'lua')).toBe(
+      'function M.f(x, rate)\n  return x * rate\nend\nM.f(1, 2)\nMxf(1)\nstring.f(1)\nf(3)\n',
+    )
+    expect(changed('function M:f(x)\n  return self:f(x - «2»)\nend\n', 'lua')).toBe(
+      'function M:f(x, rate)\n  return self:f(x - rate, 2)\nend\n',
+    )
+    expect(changed('def ok?(x)\n  x > «2»\nend\nok?(1) && ok(1) && ok!(1) && self.ok?(3)\n', 'ruby')).toBe(
+      'def ok?(x, rate)\n  x > rate\nend\nok?(1, 2) && ok(1) && ok!(1) && self.ok?(3, 2)\n',
+    )
+  })
+  test.each([
+    [
+      'a method on something that may have it too',
+      'class A:\n    def p(self):\n        return «2»\n\na.p()\n',
+      'python',
+    ],
+    [
+      'another class’s self',
+      'class A:\n    def p(self):\n        return «2»\n\nclass B:\n    def q(self):\n        self.p()\n',
+      'python',
+    ],
+    ['a method on an instance', 'function M:f(x)\n  return x * «2»\nend\no:f(1)\n', 'lua'],
+    ['an object’s method on another', 'const o = {\n  p(x) {\n    return x * «2»\n  },\n}\no.p(1)\n', 'javascript'],
+    ['Ruby without parentheses', 'def p(x)\n  x > «2»\nend\np 1\n', 'ruby'],
+    ['Lua without parentheses', 'local function p(x)\n  return x .. «2»\nend\np"a"\n', 'lua'],
+    ['two of a name', 'def p(x):\n    return «2»\n\nclass B:\n    def p(self):\n        pass\n', 'python'],
+    [
+      'one function in several ways',
+      'function p(x: string): void\nfunction p(x: any) {\n  return x * «2»\n}\n',
+      'typescript',
+    ],
+    [
+      'what an interface wants',
+      'interface I {\n  p(x: any): void\n}\nfunction p(x) {\n  return x * «2»\n}\n',
+      'typescript',
+    ],
+    [
+      'what is called by another name',
+      'class A {\n  constructor(x) {\n    this.x = «2»\n  }\n}\nnew A(1)\n',
+      'javascript',
+    ],
+  ])('not where it cannot be told whose a call is: %s', (_, marked, language) => {
+    expect(() => read('introduceParameter', marked, { language })).toThrow(NotHere)
   })
   test('not where the value cannot be handed over by its place', () => {
     for (const marked of [

@@ -158,6 +158,7 @@ describe('readCode', () => {
     ["f<'a>(x: &'a str, '(', '\\'', {", 'rust', ')}'],
     ['-- (\nf(', 'lua', ')'],
     ['f([)', undefined, ''],
+    ["(a 'b ; (\n", 'emacs-lisp', ')'],
   ] as const)('%j in %s leaves %j open', ([text, languageId, expected]) =>
     expect(open(text, languageId)).toBe(expected),
   )

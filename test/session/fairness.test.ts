@@ -4,15 +4,14 @@
  */
 import { expect, test } from 'vitest'
 import { Aborted } from '../../server/base/errors.ts'
-import { EncodingCache } from '../../server/cache/encodingCache.ts'
-import { Turns } from '../../server/cache/turns.ts'
-import { Denoiser } from '../../server/denoise/denoiser.ts'
-import { askedFor, fillGap } from '../../server/session/fillGap.ts'
+import { fillGap } from '../../server/session/fillGap.ts'
+import { askedFor } from '../../server/session/gaps.ts'
 import { LiveSession } from '../../server/session/liveSession.ts'
 import { ManualClock } from '../base/manualClock.ts'
 import { PassByPass } from '../engine/passByPass.ts'
 import { type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
-import { byteModel } from './byteModel.ts'
+import { roomsOver } from './roomsOver.ts'
+import { sessionSettings } from './sessionThatKnows.ts'
 
 /** Goes on in the letter that it sees most of. */
 const moreOfTheSame: Script = ({ context }) => {
@@ -24,19 +23,9 @@ const moreOfTheSame: Script = ({ context }) => {
 function open() {
   const engine = new PassByPass(new ScriptedEngine(moreOfTheSame))
   const clock = new ManualClock()
-  const turns = new Turns()
-  const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true }, turns)
-  const denoiser = new Denoiser(engine)
-  const rooms = { model: byteModel, prefixes: cache(), suffixes: cache(), denoiser, now: clock.now }
+  const rooms = roomsOver(engine, {}, clock.now)
   const session = new LiveSession(rooms, {
-    settings: () => ({
-      completionBudgetMs: 80,
-      inlineBudgetMs: 500,
-      invokedBudgetMs: 5000,
-      debounceMs: 0,
-      maxTokens: 8,
-      showAbove: 0.3,
-    }),
+    settings: () => ({ ...sessionSettings, maxTokens: 8 }),
     clock,
     log: () => {},
     close: () => engine.close(),

@@ -1,20 +1,19 @@
 /** What a session makes of its model: attention, length mode, room. Over an engine that knows the document. */
 import { describe, expect, test } from 'vitest'
-import { EncodingCache } from '../../server/cache/encodingCache.ts'
-import { Denoiser } from '../../server/denoise/denoiser.ts'
-import { askedFor, fillGap } from '../../server/session/fillGap.ts'
+import { fillGap } from '../../server/session/fillGap.ts'
+import { askedFor } from '../../server/session/gaps.ts'
 import type { SessionModel } from '../../server/session/sessionModel.ts'
 import { byteEngine, byteIds, knows, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
 import { parseMarked } from '../markup.ts'
 import { byteModel, bytesOf } from './byteModel.ts'
+import { roomsOver } from './roomsOver.ts'
 
 const bidirectional = { attention: 'bidirectional' } as const
 
 async function fill(marked: string, script: Script, change: Partial<SessionModel> = {}, maxTokens = 32) {
   const model = { ...byteModel, ...change }
   const engine = new ScriptedEngine(script, { ...byteEngine, maxPositions: model.maxPositions })
-  const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true })
-  const rooms = { model, prefixes: cache(), suffixes: cache(), denoiser: new Denoiser(engine), now: () => 0 }
+  const rooms = roomsOver(engine, model)
   const { text, cursor } = parseMarked(marked)
   const request = { text, offset: cursor!, scope: 'line' as const, maxTokens, certainty: askedFor }
   const filled = await fillGap(rooms, request, new AbortController().signal)
@@ -40,9 +39,7 @@ describe('tokens of the line that open the canvas', () => {
     const above = '# whatever stands above it, long enough\n'
     const line = `${above}([{<+-*/&|^%>}])([{<+-*\n+ - *\n`
     const engine = new ScriptedEngine(document(line), byteEngine)
-    const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true })
-    const model = { ...byteModel, drafting }
-    const rooms = { model, prefixes: cache(), suffixes: cache(), denoiser: new Denoiser(engine), now: () => 0 }
+    const rooms = roomsOver(engine, { drafting })
     const read: number[] = []
     for (let typed = above.length + 1; typed < line.length; typed++) {
       const request = { text: line.slice(0, typed), offset: typed, scope: 'line' as const, maxTokens: 32 }

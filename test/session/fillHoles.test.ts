@@ -1,20 +1,17 @@
 /** Several gaps of one text in a session, over an engine that knows what it would write by what it sees. */
 import { describe, expect, test } from 'vitest'
-import { EncodingCache } from '../../server/cache/encodingCache.ts'
-import { Denoiser } from '../../server/denoise/denoiser.ts'
-import { askedFor, fillGap, fillHoles, type HolesRequest } from '../../server/session/fillGap.ts'
+import { fillGap, fillHoles } from '../../server/session/fillGap.ts'
+import { askedFor, type HolesRequest } from '../../server/session/gaps.ts'
 import type { SessionModel } from '../../server/session/sessionModel.ts'
 import { byteEngine, byteIds, type Question, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
 import { parseMarked } from '../markup.ts'
-import { byteModel } from './byteModel.ts'
+import { roomsOver } from './roomsOver.ts'
 
 const never = new AbortController().signal
 
 function openRooms(script: Script, change: Partial<SessionModel> = {}) {
   const engine = new ScriptedEngine(script, byteEngine)
-  const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true })
-  const rooms = { prefixes: cache(), suffixes: cache(), denoiser: new Denoiser(engine), now: () => 0 }
-  return { engine, rooms: { ...rooms, model: { ...byteModel, ...change } } }
+  return { engine, rooms: roomsOver(engine, change) }
 }
 
 interface Options extends Partial<Omit<HolesRequest, 'text' | 'holes'>> {

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { unasked } from '../../server/session/fillGap.ts'
+import { unasked } from '../../server/session/gaps.ts'
 import { isWorthALook, sureRun } from '../../server/session/gate.ts'
 
 const middle = (probabilities: number[]) => ({ ids: probabilities.map((_, i) => i), probabilities })

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
-import { Aborted, EngineError } from '../../server/base/errors.ts'
+import { Aborted, EngineError, EngineGoneError } from '../../server/base/errors.ts'
+import type { Infiller } from '../../server/infill/infiller.ts'
 import type { Answer } from '../../server/session/session.ts'
 import { settled } from '../base/manualClock.ts'
 import { byteIds, knows } from '../engine/scriptedEngine.ts'
@@ -155,6 +156,22 @@ describe('one job for both methods', () => {
     expect(engine.steps).toHaveLength(0)
     await clock.pass(1)
     await both
+    expect(engine.steps.every((jobs) => jobs.length === 1)).toBe(true)
+  })
+
+  test('where the document changed out of sight meanwhile: the answer is for where the place is now', async () => {
+    const { ask, engine } = sessionThatKnows('')
+    engine.script = ({ position, canvas }) => {
+      const first = Math.min(...canvas.keys()) + 1
+      return [{ id: position === first ? 'v'.charCodeAt(0) : byteIds.end, probability: 0.99 }]
+    }
+    engine.hold()
+    const above = `${'x'.repeat(99)}\n`.repeat(30)
+    const menu = ask(`${above}print(║)`, { method: 'completion' })
+    const ghost = ask(`# import\n${above}print(║)`, { method: 'inline' })
+    await settled()
+    engine.resume()
+    expect(await Promise.all([menu, ghost])).toEqual([completion('v', 3006), completion('v', 3015)])
     expect(engine.steps.every((jobs) => jobs.length === 1)).toBe(true)
   })
 
@@ -374,6 +391,20 @@ test('a pause longer than the budget holds up nobody', async () => {
   expect(await ask('print(║')).toEqual(completion('value)', 6))
 })
 
+test.each(['forget', 'close'] as const)('a pause longer than the budget, and %s in it: nothing begins', async (end) => {
+  const { ask, clock, engine, session, log } = sessionThatKnows('print(value)', {
+    debounceMs: 1000,
+    completionBudgetMs: 80,
+  })
+  const early = ask('print(║')
+  await clock.pass(80)
+  expect(await early).toEqual({ kind: 'pending' })
+  await session[end]('file:///a.py')
+  await clock.pass(1000)
+  expect(engine.steps).toEqual([])
+  expect(log.filter((line) => line.startsWith('error'))).toEqual([])
+})
+
 test('what was waited before counts towards the budget', async () => {
   const { ask, engine, clock } = sessionThatKnows('print(value)')
   engine.hold()
@@ -396,31 +427,62 @@ test('closing a document ends its work and no other', async () => {
 })
 
 describe('an engine that fails', () => {
-  test('is an error for all who wait, is logged without the text, and the next request works', async () => {
+  test('is an error for all who wait, who tell of it; and the next request works', async () => {
     const { ask, engine, log } = sessionThatKnows('print(value)')
     engine.failNext(new EngineError('no memory'))
     const both = await Promise.allSettled([ask('print(║'), ask('print(║', { method: 'inline' })])
     for (const outcome of both) expect(outcome).toMatchObject({ reason: { name: 'EngineError', message: 'no memory' } })
-    expect(log.filter((line) => line.startsWith('error'))).toHaveLength(1)
+    expect(log.filter((line) => line.startsWith('error'))).toEqual([])
+    expect(await ask('print(║')).toEqual(completion('value)', 6))
+  })
+
+  test('after all budgets is logged once, without the text, and is no unhandled rejection', async () => {
+    const { ask, engine, clock, log } = sessionThatKnows('print(value)')
+    engine.hold()
+    engine.failNext(new EngineError('no memory'))
+    const both = [ask('print(║'), ask('print(║', { method: 'inline' })]
+    await clock.pass(500)
+    expect(await Promise.all(both)).toEqual([{ kind: 'pending' }, { kind: 'pending' }])
+    engine.resume()
+    await settled()
+    expect(log.filter((line) => line.startsWith('error'))).toEqual([
+      expect.stringMatching(/^error a completion failed: EngineError: no memory\n +at /),
+    ])
     expect(log.join()).not.toContain('print')
     expect(await ask('print(║')).toEqual(completion('value)', 6))
   })
 
-  test('after the budget is no unhandled rejection', async () => {
+  test('after one budget and within another is told to who waits, and not logged here', async () => {
     const { ask, engine, clock, log } = sessionThatKnows('print(value)')
     engine.hold()
     engine.failNext(new EngineError('no memory'))
-    const first = ask('print(║')
+    const both = Promise.allSettled([ask('print(║'), ask('print(║', { method: 'inline' })])
     await clock.pass(300)
-    expect(await first).toEqual({ kind: 'pending' })
     engine.resume()
-    await settled()
-    expect(log.some((line) => line.includes('no memory'))).toBe(true)
-    expect(await ask('print(║')).toEqual(completion('value)', 6))
+    expect(await both).toMatchObject([{ value: { kind: 'pending' } }, { reason: { message: 'no memory' } }])
+    expect(log.filter((line) => line.startsWith('error'))).toEqual([])
   })
 })
 
 describe('close', () => {
+  test('what an engine says of its end is no failure of a completion', async () => {
+    const infiller: Infiller = {
+      shown: 'an engine that ends',
+      infill: (_, signal) =>
+        new Promise((_, reject) => {
+          signal.addEventListener('abort', () => reject(new EngineGoneError('the engine is closed')))
+        }),
+      close: () => {},
+    }
+    const { ask, session, clock, log } = sessionThatKnows('', {}, 0.99, { infiller, orHere: false })
+    const late = ask('print(║')
+    await clock.pass(300)
+    expect(await late).toEqual({ kind: 'pending' })
+    await session.close()
+    await settled()
+    expect(log).toEqual([])
+  })
+
   test('supersedes what waits and frees the engine', async () => {
     const { ask, engine, session, clock } = sessionThatKnows('print(value)')
     engine.hold()

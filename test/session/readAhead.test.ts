@@ -1,12 +1,10 @@
 /** Reading before anybody asks: what is read, what never happens, and what it holds up, which is nothing. */
 import { describe, expect, test } from 'vitest'
 import { EngineError } from '../../server/base/errors.ts'
-import { EncodingCache } from '../../server/cache/encodingCache.ts'
-import { Denoiser } from '../../server/denoise/denoiser.ts'
 import { readAhead } from '../../server/session/readAhead.ts'
 import { settled } from '../base/manualClock.ts'
 import { ScriptedEngine } from '../engine/scriptedEngine.ts'
-import { byteModel } from './byteModel.ts'
+import { roomsOver } from './roomsOver.ts'
 import { completion, sessionThatKnows } from './sessionThatKnows.ts'
 
 /** With the start and without its last token, the prefix of a place is as many rows as it has bytes. */
@@ -108,6 +106,55 @@ describe('where somebody types', () => {
   })
 })
 
+describe('while an answer is looked at', () => {
+  const model = { drafting: { distance: 24, slots: 23, open: 1, begun: 8 } }
+  const above = '# something that stands above it\n' // 33 bytes, the start before them
+  const sessionAt = (line: string) => sessionThatKnows(above + line, {}, 0.99, undefined, model)
+
+  test('what the next token needs is read where the canvas then begins anew, and the key after it reads nothing', async () => {
+    const { ask, engine, clock } = sessionAt('[({<+->}!)]')
+    await ask(`${above}[({<+->║`)
+    expect(engine.encodedRows, 'all that stands before the line’s first row').toBe(33)
+    await clock.pass(5)
+    await quiet()
+    expect(engine.encodedRows).toBe(33 + 8)
+    const steps = engine.steps.length
+    await ask(`${above}[({<+->?║`) // not what was shown
+    expect(engine.encodedRows).toBe(33 + 8)
+    expect(engine.steps[steps]![0]!.positions[0], 'the canvas begins at the eighth').toBe(33 + 8)
+  })
+
+  test('so it is where what was known is typed', async () => {
+    const { ask, engine, clock } = sessionAt('[({<+->}!)]')
+    await ask(`${above}[({<+-║`)
+    const steps = engine.steps.length
+    await ask(`${above}[({<+->║`)
+    await clock.pass(5)
+    await quiet()
+    expect([engine.steps.length, engine.encodedRows]).toEqual([steps, 33 + 8])
+  })
+
+  test('and on a new line', async () => {
+    const { ask, engine, clock } = sessionAt('[(\n+->')
+    await ask(`${above}[(\n║`)
+    await clock.pass(5)
+    await quiet()
+    expect(engine.encodedRows).toBe(34 + 2)
+  })
+
+  test('elsewhere nothing is read, and nothing before the answer is out', async () => {
+    const { ask, engine, clock } = sessionAt('[({<+->}!)]')
+    await ask(`${above}[({<║`)
+    await clock.pass(5)
+    await quiet()
+    expect(engine.encodedRows).toBe(33)
+    await ask(`${above}[({<+->║`)
+    await clock.pass(4)
+    await quiet()
+    expect(engine.encodedRows).toBe(33)
+  })
+})
+
 describe('holds up nobody', () => {
   test('a known completion: neither engine nor clock is touched, whoever asks', async () => {
     const { prepare, ask, engine, clock } = sessionThatKnows('print(value)', { debounceMs: 50 })
@@ -195,9 +242,7 @@ describe('ends', () => {
 
 test('a model that reads its surroundings in every step has nothing to read ahead', async () => {
   const engine = new ScriptedEngine()
-  const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true })
-  const model = { ...byteModel, attention: 'bidirectional' } as const
-  const rooms = { model, prefixes: cache(), suffixes: cache(), denoiser: new Denoiser(engine), now: () => 0 }
+  const rooms = roomsOver(engine, { attention: 'bidirectional' })
   await readAhead(rooms, { text: 'print()', offset: 6 }, 'both', new AbortController().signal)
   expect(engine.encodedRows).toBe(0)
 })

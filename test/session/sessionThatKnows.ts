@@ -1,16 +1,15 @@
 /** Sessions over the scripted engine: their model knows a document, their clock goes by hand. */
-import { EncodingCache } from '../../server/cache/encodingCache.ts'
-import { Turns } from '../../server/cache/turns.ts'
-import { Denoiser } from '../../server/denoise/denoiser.ts'
 import type { Rooms } from '../../server/session/fillGap.ts'
 import { LiveSession, type SessionSettings } from '../../server/session/liveSession.ts'
 import type { Answer, InfillRequest } from '../../server/session/session.ts'
+import type { SessionModel } from '../../server/session/sessionModel.ts'
 import { ManualClock } from '../base/manualClock.ts'
 import { byteIds, knows, type Script, ScriptedEngine } from '../engine/scriptedEngine.ts'
 import { parseMarked } from '../markup.ts'
-import { byteModel, bytesOf } from './byteModel.ts'
+import { bytesOf } from './byteModel.ts'
+import { roomsOver } from './roomsOver.ts'
 
-const settings: SessionSettings = {
+export const sessionSettings: SessionSettings = {
   completionBudgetMs: 300,
   inlineBudgetMs: 500,
   invokedBudgetMs: 5000,
@@ -25,22 +24,14 @@ export function sessionThatKnows(
   changed: Partial<SessionSettings> = {},
   sure = 0.99,
   elsewhere?: Rooms['elsewhere'],
+  model: Partial<SessionModel> = {},
 ) {
   const engine = new ScriptedEngine(scriptOf(document, sure))
   const clock = new ManualClock()
   const log: string[] = []
-  const turns = new Turns()
-  const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true }, turns)
-  const rooms = {
-    model: byteModel,
-    prefixes: cache(),
-    suffixes: cache(),
-    denoiser: new Denoiser(engine),
-    now: clock.now,
-    elsewhere,
-  }
+  const rooms = { ...roomsOver(engine, model, clock.now), elsewhere }
   const session = new LiveSession(rooms, {
-    settings: () => ({ ...settings, ...changed }),
+    settings: () => ({ ...sessionSettings, ...changed }),
     clock,
     log: (level, message) => log.push(`${level} ${message}`),
     close: () => engine.close(),

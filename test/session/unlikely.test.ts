@@ -30,6 +30,7 @@ async function score(marked: string, known: string, change: Partial<SessionModel
 describe.each<[string, Partial<SessionModel>]>([
   ['causal', {}],
   ['bidirectional', { attention: 'bidirectional' }],
+  ['drafted', { drafting: { distance: 24, slots: 23, open: 5, begun: 8 } }],
 ])('%s', (_, change) => {
   test('a token that does not belong there is told, with what would', async () => {
     const { scored, progress } = await score('ab «cXe f» g\n', 'ab cde f g\n', change)
@@ -62,6 +63,28 @@ test('nothing of a span of blanks, and nothing when given up', async () => {
   const signal = AbortSignal.abort(new Aborted('cancelled'))
   const asked = { text: 'ab', span: { start: 0, end: 2 } }
   await expect(scoreTokens(rooms, asked, signal, () => {})).rejects.toThrow(Aborted)
+})
+
+describe('no more is read around the span than the model’s budgets allow', () => {
+  const [left, right] = ['a'.repeat(700), 'b'.repeat(400)]
+  const budgets = { prefixTokens: 100, suffixTokens: 20 }
+
+  test('causal', async () => {
+    const { scored, engine, steps } = await score(`${left}«xy»${right}`, '', budgets)
+    expect(scored.map(({ text }) => text)).toEqual(['x', 'y'])
+    // Of the 701 tokens on the left 101 stay: 150 at most, in jumps of 50.
+    expect(steps.flat().map(({ positions, context }) => [positions[0], context.map(({ rows }) => rows)])).toEqual([
+      [100, [21, 100]],
+      [101, [20, 101]],
+    ])
+    expect(engine.encodedRows).toBe(102 + 21 + 20)
+  })
+
+  test('bidirectional', async () => {
+    const { scored, steps } = await score(`${left}«xy»${right}`, '', { ...budgets, attention: 'bidirectional' })
+    expect(scored.map(({ text }) => text)).toEqual(['x', 'y'])
+    expect(steps.flat().map(({ ids }) => ids.length)).toEqual([101 + 2 + 20, 101 + 2 + 20])
+  })
 })
 
 test('of a span as long as a document as much is read as may be asked', async () => {

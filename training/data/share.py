@@ -10,10 +10,10 @@ from data.clean import isTest
 from data.sources import LANGUAGES
 
 # Most characters of a language in `train`: about 71 % in the first three, the rest even.
-TRAIN_CHARACTERS = {'python': 36_000_000, 'typescript': 22_000_000, 'javascript': 20_000_000}
-TRAIN_CHARACTERS_ELSE = 6_000_000
+TRAIN_CHARACTERS = {'python': 80_000_000, 'typescript': 40_000_000, 'javascript': 36_000_000}
+TRAIN_CHARACTERS_ELSE = 10_000_000
 MOST_OF_A_PACKAGE = 2_500_000  # characters of a language read from one package of `train`
-MOST_OF_A_PACKAGE_OF = dict.fromkeys(('rust', 'go', 'c'), 1_000_000)  # many large packages, of which sharing out keeps less
+MOST_OF_A_PACKAGE_OF = dict.fromkeys(('rust', 'go', 'c'), 1_500_000)  # many large packages, of which sharing out keeps less
 MOST_TESTS = 0.15  # of a language's characters in `train`, before the packages are brought to one height
 
 

@@ -52,7 +52,8 @@ def network(base, rank):
 @torch.no_grad()
 def test_rows_say_what_the_reference_says(base, batch, rank):
     from reference import MASK, PAD, Model, surroundings, tree
-    from train import hidden_rows, trained_tensors
+    from step import READ, hidden_rows
+    from train import trained_tensors
 
     net = network(base, rank)
     trained = {k: v.float() for k, v in trained_tensors(net, dict(net.named_parameters())).items() if k[0] != "b"}
@@ -60,7 +61,7 @@ def test_rows_say_what_the_reference_says(base, batch, rank):
     with torch.no_grad():  # as the files hold them
         for p in (*net.A.values(), *net.B.values(), net.special, net.pad_out):
             p.copy_(p.half().float())
-    said = net.logits(hidden_rows(net, batch, "cpu")[0]).log_softmax(-1)
+    said = net.logits(hidden_rows(net, {name: torch.as_tensor(getattr(batch, name)) for name in READ})[0]).log_softmax(-1)
     compared = 0
     for c, e in ((0, 0), (0, 1), (1, 0), (1, 1)):
         for gap in sorted(set(batch.gap[c, e]) - {-1}):

@@ -1,6 +1,8 @@
-/** Passes on a server of the Open Inference Protocol that serves the step contract. */
+/** Passes on a server of the Open Inference Protocol that serves the step contract, and whole gaps where it serves infill too. */
 import { randomBytes } from 'node:crypto'
 import { UserError } from '../../base/errors.ts'
+import type { GapJob, WrittenGap } from '../gapLoop.ts'
+import { infillInputs, infillOutputs, infillTensors, readWritten } from './infillTensors.ts'
 import { OipServer, type OipServerOptions, type TensorFact } from './oipServer.ts'
 import type { PassAnswer, Passes, PassFacts, PassRequest } from './passes.ts'
 import { readAnswer, readFacts, requestTensors, stepInputs, stepOutputs } from './stepTensors.ts'
@@ -10,6 +12,8 @@ export interface RemotePasses extends Passes {
   readonly facts: PassFacts
   /** For messages: server and model. */
   readonly shown: string
+  /** Fills a gap in one request, where the server offers that: its metadata have all tensors of the infill contract. */
+  readonly infill: ((job: GapJob, signal: AbortSignal) => Promise<WrittenGap>) | undefined
   /** Whether the server is ready. Never throws. */
   isReady(signal: AbortSignal): Promise<boolean>
 }
@@ -27,7 +31,8 @@ export async function openRemotePasses(options: OipServerOptions, signal: AbortS
     const { inputs, outputs } = await server.metadata(signal)
     checkTensors(server, 'input', stepInputs, inputs)
     checkTensors(server, 'output', stepOutputs, outputs)
-    return new OverHttp(server, await factsOf(server, signal))
+    const offersInfill = has(infillInputs, inputs) && has(infillOutputs, outputs)
+    return new OverHttp(server, await factsOf(server, signal), offersInfill)
   } catch (error) {
     server.close()
     throw error
@@ -36,13 +41,15 @@ export async function openRemotePasses(options: OipServerOptions, signal: AbortS
 
 class OverHttp implements RemotePasses {
   readonly facts: PassFacts
+  readonly infill: RemotePasses['infill']
   private readonly server: OipServer
   /** Handles of one session mean nothing in another. */
   private readonly session = randomBytes(16).toString('hex')
 
-  constructor(server: OipServer, facts: PassFacts) {
+  constructor(server: OipServer, facts: PassFacts, offersInfill: boolean) {
     this.server = server
     this.facts = facts
+    this.infill = offersInfill ? (job, signal) => this.written(job, signal) : undefined
   }
 
   get shown(): string {
@@ -52,7 +59,14 @@ class OverHttp implements RemotePasses {
   async run(request: PassRequest, signal: AbortSignal): Promise<PassAnswer> {
     const wanted = Object.keys(stepOutputs).filter((name) => name !== 'facts')
     const tensors = await this.server.infer(requestTensors(request), { session: this.session }, signal, wanted)
-    return understood(this.server, () => readAnswer(tensors, request))
+    return understood(this.server, () => readAnswer(tensors, request, this.facts.vocab))
+  }
+
+  private async written(job: GapJob, signal: AbortSignal): Promise<WrittenGap> {
+    const inputs = infillTensors(job, this.facts.maskId)
+    const wanted = Object.keys(infillOutputs).filter((name) => name !== 'infill_partials')
+    const tensors = await this.server.infer(inputs, { session: this.session }, signal, wanted)
+    return understood(this.server, () => readWritten(tensors, job))
   }
 
   async isReady(signal: AbortSignal): Promise<boolean> {
@@ -82,10 +96,18 @@ function understood<Value>(server: OipServer, read: () => Value): Value {
   }
 }
 
+type Wanted = Readonly<Record<string, { readonly datatype: string; readonly shape: readonly number[] }>>
+
+function has(wanted: Wanted, found: readonly TensorFact[]): boolean {
+  return Object.entries(wanted).every(([name, { datatype, shape }]) =>
+    found.some((one) => one?.name === name && one.datatype === datatype && one.shape?.length === shape.length),
+  )
+}
+
 function checkTensors(
   { shown }: OipServer,
   part: 'input' | 'output',
-  wanted: Readonly<Record<string, { readonly datatype: string; readonly shape: readonly number[] }>>,
+  wanted: Wanted,
   found: readonly TensorFact[],
 ): void {
   for (const [name, { datatype, shape }] of Object.entries(wanted)) {

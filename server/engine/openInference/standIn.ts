@@ -4,6 +4,7 @@
  * computed again there. The server is looked for again behind the requests, not by them.
  */
 import type { Clock } from '../../base/clock.ts'
+import type { GapJob, GapLoop, WrittenGap } from '../gapLoop.ts'
 import { ServerGoneError } from './oipServer.ts'
 import type { PassAnswer, Passes, PassRequest } from './passes.ts'
 import type { RemotePasses } from './remotePasses.ts'
@@ -18,7 +19,7 @@ export interface StandInParts {
 
 const lookAgainMs = 5_000
 
-export class PassesWithStandIn implements Passes {
+export class PassesWithStandIn implements Passes, GapLoop {
   private readonly remote: RemotePasses
   private readonly parts: StandInParts
   private readonly closing = new AbortController()
@@ -29,6 +30,22 @@ export class PassesWithStandIn implements Passes {
   constructor(remote: RemotePasses, parts: StandInParts) {
     this.remote = remote
     this.parts = parts
+  }
+
+  /** The server is there, and fills gaps whole. */
+  get available(): boolean {
+    return !this.gone && this.remote.infill !== undefined
+  }
+
+  async infill(job: GapJob, signal: AbortSignal): Promise<WrittenGap | undefined> {
+    if (!this.available) return undefined
+    try {
+      return await this.remote.infill!(job, signal)
+    } catch (error) {
+      if (!(error instanceof ServerGoneError)) throw error
+      this.lose(error)
+      return undefined
+    }
   }
 
   async run(request: PassRequest, signal: AbortSignal): Promise<PassAnswer> {

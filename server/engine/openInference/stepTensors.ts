@@ -9,12 +9,12 @@ import { type Datatype, MalformedBody, type Tensor, type Tensors } from './tenso
 /** Version of all that is said here. */
 export const stepContract = 'lacuna.step/1'
 
-interface Slot {
+export interface Slot {
   readonly datatype: Datatype
   readonly shape: readonly number[] // −1: any
 }
 
-const slot = (datatype: Datatype, ...shape: number[]): Slot => ({ datatype, shape })
+export const slot = (datatype: Datatype, ...shape: number[]): Slot => ({ datatype, shape })
 
 /** J jobs, N rows, C pieces of context, S spans of what rows see, R asked rows, T sets of M ids, K spans to keep, F handles. */
 export const stepInputs = {
@@ -51,7 +51,7 @@ export const stepOutputs = {
   facts: slot('BYTES', -1), // [1] JSON, only when there are no jobs
 } as const
 
-const top = 8
+export const top = 8
 
 export function requestTensors({ jobs, release }: PassRequest): Tensors {
   const sets = new Map<string, { index: number; ids: readonly number[] }>()
@@ -165,17 +165,25 @@ export function answerTensors(answer: PassAnswer, vocab: number): Tensors {
   }
 }
 
-/** @throws {MalformedBody} when the answer is not one to this request. */
-export function readAnswer(tensors: Tensors, { jobs }: PassRequest): PassAnswer {
+/**
+ * @param vocab ids the head scores: 0 … vocab-1.
+ * @throws {MalformedBody} when the answer is not one to this request, or not of this vocabulary.
+ */
+export function readAnswer(tensors: Tensors, { jobs }: PassRequest, vocab: number): PassAnswer {
   const read = (name: keyof typeof stepOutputs) => checked(tensors, name, stepOutputs[name]) as readonly number[]
   const missing = read('missing')
   if (missing.length > 0) return { kind: 'missing', handles: [...missing] }
+  const stranger = read('top_ids').find((id) => !(id >= 0 && id < vocab))
+  if (stranger !== undefined)
+    throw new MalformedBody(`top_ids: ${stranger} is no id of the vocabulary, 0 … ${vocab - 1}`)
   const [ids, logProbs] = [new Cursor('top_ids', rows(read('top_ids'), top)), rowsOf('top_logprobs', top)]
   const [entropy, set, score] = (['entropy', 'set_logprobs', 'score_logprobs'] as const).map(
     (name) => new Cursor(name, [...read(name)]),
   ) as [Cursor, Cursor, Cursor]
   const wantLogits = jobs.some((job) => job.logits && job.askedRows.length > 0)
-  const logits = wantLogits ? rowsOf('logits', tensors.logits?.shape[1] ?? 0) : undefined
+  const logits = wantLogits ? rowsOf('logits', vocab) : undefined
+  if (wantLogits && tensors.logits?.shape[1] !== vocab)
+    throw new MalformedBody(`logits: wanted rows of ${vocab}, found ${tensors.logits?.shape[1]}`)
   const predictions = jobs.map(({ askedRows: { length: count }, scoreIds, logits: wanted }): PassPrediction => {
     const scores = score.take(count)
     const whole = wanted ? { logits: (logits?.take(count) ?? []).map((row) => Float32Array.from(row)) } : {}
@@ -223,7 +231,7 @@ export function readFacts(tensors: Tensors): PassFacts {
   return facts as unknown as PassFacts
 }
 
-function checked(tensors: Tensors, name: string, { datatype, shape }: Slot): Tensor['data'] {
+export function checked(tensors: Tensors, name: string, { datatype, shape }: Slot): Tensor['data'] {
   const tensor = tensors[name]
   if (!tensor) throw new MalformedBody(`${name}: missing`)
   const fits = shape.length === tensor.shape.length && shape.every((dim, i) => dim < 0 || dim === tensor.shape[i])
@@ -234,7 +242,7 @@ function checked(tensors: Tensors, name: string, { datatype, shape }: Slot): Ten
   return tensor.data
 }
 
-function rows(values: ArrayLike<number>, width: number): number[][] {
+export function rows(values: ArrayLike<number>, width: number): number[][] {
   return Array.from({ length: width > 0 ? Math.floor(values.length / width) : 0 }, (_, i) =>
     Array.from({ length: width }, (_, j) => values[i * width + j]!),
   )

@@ -78,13 +78,18 @@ export interface Hint {
   readonly text: string // with the line break at its end
 }
 
+/** What a name that is to be filled in may be. */
+export interface WantedNames {
+  readonly pattern: RegExp // of the name that a text begins with
+  readonly taken: ReadonlySet<string> // may not be given
+}
+
 export interface Prepared {
   /** From the left; they neither overlap nor touch. */
   readonly changes: readonly Change[]
   readonly hints?: readonly Hint[]
   readonly maxTokens: number // of each hole
-  /** Names that may not be given. */
-  readonly taken?: ReadonlySet<string>
+  readonly names?: WantedNames
 }
 
 export interface Action {

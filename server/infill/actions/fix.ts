@@ -2,7 +2,8 @@
 import { beginningOf, lineEnd, lineStart, type Span } from '../../base/spans.ts'
 import { commentLines } from '../languages.ts'
 import { type Action, most, NotHere, type Place } from './action.ts'
-import { indentAt, isEmpty, trimmed, wordAt } from './source.ts'
+import { nameAt, nameLike } from './names.ts'
+import { indentAt, isEmpty, trimmed } from './source.ts'
 
 const mostOffered = 2
 const mostLines = 12
@@ -36,7 +37,7 @@ export const fix: Action = {
       changes: [{ span, fill: isName ? aName : { kind: 'hole', scope: isBlock ? 'block' : 'line' } }],
       hints: comment === '' ? [] : [{ offset: lineStart(text, span.start), text: comment + lineBreak }],
       maxTokens: isBlock ? most.block : most.line,
-      ...(isName ? { taken: new Set([name]) } : {}),
+      ...(isName ? { names: { pattern: nameLike(name, languageId), taken: new Set([name]) } } : {}),
     }
   },
 }
@@ -47,8 +48,8 @@ const aName = { kind: 'name', link: 0, ask: true, meanwhile: '' } as const
  * The word a diagnostic points at; where it points at none, the line from there on, so that what is left of it stays; of
  * more lines than one all.
  */
-function maskedOf({ text, selection }: Place): { readonly span: Span; readonly name?: string } {
-  const word = isEmpty(selection) ? undefined : wordAt(text, selection.start)
+function maskedOf({ text, languageId, selection }: Place): { readonly span: Span; readonly name?: string } {
+  const word = isEmpty(selection) ? undefined : nameAt(text, languageId, selection.start)
   if (word && word.start <= selection.start && selection.end <= word.end)
     return { span: word, name: text.slice(word.start, word.end) }
   const whole = trimmed(text, { start: lineStart(text, selection.start), end: lineEnd(text, selection.end) })

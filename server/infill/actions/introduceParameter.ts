@@ -4,9 +4,10 @@
  */
 import type { Span } from '../../base/spans.ts'
 import { type Action, type Change, most, NotHere, type Place } from './action.ts'
-import { type FunctionHeader, functionAt } from './blocks.ts'
-import { keywords, wordPattern, wordsOf } from './names.ts'
-import { closerOf, trimmed } from './source.ts'
+import { type Block, type FunctionHeader, functionAt } from './blocks.ts'
+import { callsOf, type NamedFunction } from './calls.ts'
+import { keywords, nameLike, namesIn } from './names.ts'
+import { trimmed } from './source.ts'
 
 /** Languages in which a parameter is declared by its name alone, or by a type that a literal tells. */
 const declared: Readonly<Record<string, 'name' | 'name and type'>> = {
@@ -30,33 +31,36 @@ export const introduceParameter: Action = {
     const found = valueAt(request)
     if (!found) throw new NotHere('The selection is no value in a function that could become a parameter.')
     const { text, code, languageId } = request
-    const { value, header, body } = found
+    const { value, called } = found
+    const { parameters: list } = called.function
     const words = text.slice(value.start, value.end)
     const name = { kind: 'name', link: 0, ask: true, meanwhile: '_' } as const
-    const parameters = { before: separator(code, header.parameters), after: typeOf(words, languageId) }
-    const end = endOf(code, header.parameters)
+    const parameters = { before: separator(code, list), after: typeOf(words, languageId) }
+    const end = endOf(code, list)
     const changes: Change[] = [
       { span: { start: end, end }, fill: name, ...parameters },
       // Asked for too where it is near enough to be read with the other.
       { span: value, fill: { ...name, ask: value.start - end < 1200 } },
-      ...callsOf(request, header).map((list): Change => {
-        const at = endOf(code, list)
-        return { span: { start: at, end: at }, before: separator(code, list), fill: { kind: 'text', text: words } }
+      ...argumentListsOf(request, called).map((handed): Change => {
+        const at = endOf(code, handed)
+        return { span: { start: at, end: at }, before: separator(code, handed), fill: { kind: 'text', text: words } }
       }),
     ]
-    const inFunction = code.slice(header.parameters.start, body.end)
+    const inFunction = code.slice(list.start, called.body.end)
     return {
       changes: changes.toSorted((a, b) => a.span.start - b.span.start),
       maxTokens: most.name,
-      taken: new Set([...wordsOf(inFunction), ...keywords]),
+      names: {
+        pattern: nameLike('a', languageId),
+        taken: new Set([...namesIn({ code: inFunction, languageId }), ...keywords]),
+      },
     }
   },
 }
 
 interface Value {
   readonly value: Span
-  readonly header: FunctionHeader
-  readonly body: Span
+  readonly called: NamedFunction
 }
 
 /** The selection, where it is a literal in a named function whose parameters are plain. */
@@ -66,29 +70,28 @@ function valueAt(place: Place): Value | undefined {
   if (value.end === value.start || !declared[languageId] || !literal.test(text.slice(value.start, value.end)))
     return undefined
   const found = functionAt(place, value.start)
-  if (!found?.function.name || value.start < found.body.start || value.end > found.body.end) return undefined
-  const { parameters } = found.function
+  if (!found || !hasName(found) || value.start < found.body.start || value.end > found.body.end) return undefined
+  const { name, parameters } = found.function
+  if (calledOtherwise.test(code.slice(name.start, name.end))) return undefined
   // What follows one with a default, or the rest, cannot be handed over by its place.
   if (/[=*]|\.\.\./.test(code.slice(parameters.start, parameters.end))) return undefined
-  return { value, header: found.function, body: found.body }
+  return { value, called: found }
 }
 
-/** The argument lists of all calls, from the top; a call with names or a rest in its list cannot be told. */
-function callsOf({ text, code }: Place, { name, parameters }: FunctionHeader): Span[] {
-  const called = text.slice(name!.start, name!.end)
-  const lists: Span[] = []
-  for (const { index } of code.matchAll(wordPattern(called))) {
-    const open = /^\s*\(/.exec(code.slice(index + called.length, index + called.length + 20))
-    if (!open || index === name!.start) continue
-    const start = index + called.length + open[0].length
-    const end = closerOf(code, start - 1)
-    if (end === undefined || start === parameters.start) continue
-    if (/[*]|\.\.\.|[\w]\s*=(?![=>])/.test(code.slice(start, end)))
-      throw new NotHere(
-        'A call of this function hands over arguments by name, or a rest; the value cannot be added to it.',
-      )
-    lists.push({ start, end })
-  }
+function hasName(found: Block & { readonly function: FunctionHeader }): found is NamedFunction {
+  return found.function.name !== undefined
+}
+
+/** No call has their name. */
+const calledOtherwise = /^(?:constructor|initialize|__\w+__)$/
+
+/** @throws {NotHere} where a call hands over its arguments in another way than by their places. */
+function argumentListsOf(place: Place, called: NamedFunction): Span[] {
+  const lists = callsOf(place, called)
+  if (lists.some(({ start, end }) => /[*]|\.\.\.|[\w]\s*=(?![=>])/.test(place.code.slice(start, end))))
+    throw new NotHere(
+      'A call of this function hands over arguments by name, or a rest; the value cannot be added to it.',
+    )
   return lists
 }
 

@@ -4,7 +4,7 @@
  */
 import type { Span, TextEdit } from '../../base/spans.ts'
 import type { Scope } from '../plan.ts'
-import { type Change, NotHere, type Prepared } from './action.ts'
+import { type Change, NotHere, type Prepared, type WantedNames } from './action.ts'
 
 export interface LaidOut {
   readonly text: string
@@ -65,12 +65,12 @@ function scopeOf(fill: Change['fill']): Scope | undefined {
  */
 export function editsOf(
   text: string,
-  { changes, taken }: Prepared,
+  { changes, names: wanted }: Prepared,
   filled: readonly (FilledText | undefined)[],
 ): TextEdit[] {
   const holes = changes.filter(({ fill }) => scopeOf(fill) !== undefined)
   const filledOf = new Map(holes.map((change, i) => [change, filled[i]]))
-  const names = namesOf(filledOf, taken)
+  const names = wanted ? namesOf(filledOf, wanted) : new Map<number, string>()
   const edits = changes.flatMap((change, i) => {
     const next = changes[i + 1]?.span.start ?? text.length
     return editOf(change, filledOf.get(change), names, next) ?? []
@@ -113,12 +113,12 @@ function nameIn(names: ReadonlyMap<number, string>, link: number): string {
 /** Of each link the name that the model is surest of. */
 function namesOf(
   filledOf: ReadonlyMap<Change, FilledText | undefined>,
-  taken: ReadonlySet<string> = new Set(),
+  { pattern, taken }: WantedNames,
 ): Map<number, string> {
   const best = new Map<number, { readonly name: string; readonly probability: number }>()
   for (const [{ fill }, found] of filledOf) {
     if (fill.kind !== 'name' || !found) continue
-    const name = /^[\p{L}_$][\p{L}\p{N}\p{M}_$]*/u.exec(found.text)?.[0]
+    const name = pattern.exec(found.text)?.[0]
     if (name === undefined || taken.has(name) || found.probability <= (best.get(fill.link)?.probability ?? -1)) continue
     best.set(fill.link, { name, probability: found.probability })
   }

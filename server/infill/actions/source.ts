@@ -59,6 +59,7 @@ function patternOf(languageId: string): RegExp {
     '//': '\\/\\/[^\\n]*|\\/\\*[^]*?(?:\\*\\/|$)',
     '#': '(?<=^|[\\s(\\[{},;)\\]])#[^\\n]*',
     '--': '--[^\\n]*',
+    ';': ';[^\\n]*',
   }
   const strings = quotes.map((quote) => {
     if (quote.length === 3) return `${quote}(?:\\\\[^]|[^\\\\])*?(?:${quote}|$)`
@@ -128,14 +129,4 @@ export function trimmed(text: string, { start, end }: Span): Span {
 
 export function isEmpty({ start, end }: Span): boolean {
   return start === end
-}
-
-/** The identifier at an offset, or just before it. */
-export function wordAt(text: string, offset: number): Span | undefined {
-  const line = lineSpan(text, offset)
-  for (const match of text.slice(line.start, line.end).matchAll(/[\p{L}_$][\p{L}\p{N}\p{M}_$]*/gu)) {
-    const start = line.start + match.index
-    if (start <= offset && offset <= start + match[0].length) return { start, end: start + match[0].length }
-  }
-  return undefined
 }

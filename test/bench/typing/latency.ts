@@ -3,7 +3,7 @@
  * before it begins (debounce 0, no budget).
  */
 import type { OpenRooms } from '../../../server/cli/openRooms.ts'
-import type { Filled } from '../../../server/session/fillGap.ts'
+import type { Filled } from '../../../server/session/gaps.ts'
 import { median, quantile, rounded } from '../stats.ts'
 import { Buffer } from './buffer.ts'
 import { type EditorSession, openEditor } from './editor.ts'

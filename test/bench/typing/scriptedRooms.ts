@@ -1,9 +1,7 @@
 /** Rooms over a scripted engine whose model says one letter and the end, everywhere: the server's own work is real. */
-import { EncodingCache } from '../../../server/cache/encodingCache.ts'
 import type { OpenRooms } from '../../../server/cli/openRooms.ts'
-import { Denoiser } from '../../../server/denoise/denoiser.ts'
 import { byteIds, type Script, ScriptedEngine } from '../../engine/scriptedEngine.ts'
-import { byteModel } from '../../session/byteModel.ts'
+import { roomsOver } from '../../session/roomsOver.ts'
 
 type Used = Pick<OpenRooms, 'engine' | 'model' | 'prefixes' | 'suffixes' | 'denoiser' | 'now'>
 
@@ -14,14 +12,6 @@ export function scriptedRooms(letter: string): OpenRooms {
     return [{ id: position === first ? id : byteIds.end, probability: 0.99 }]
   }
   const engine = new ScriptedEngine(script)
-  const cache = () => new EncodingCache(engine, { maxBytes: 1e6, enabled: true })
-  const rooms: Used = {
-    engine,
-    model: { ...byteModel, lineBreakIds: [] },
-    prefixes: cache(),
-    suffixes: cache(),
-    denoiser: new Denoiser(engine),
-    now: () => performance.now(),
-  }
+  const rooms: Used = { engine, ...roomsOver(engine, { lineBreakIds: [] }, () => performance.now()) }
   return rooms as OpenRooms // what a bench of keystrokes needs of them
 }

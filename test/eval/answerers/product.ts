@@ -3,7 +3,8 @@
  * would show when nobody asked. Knows sessions, not denoising.
  */
 import type { TextEdit } from '../../../server/base/spans.ts'
-import { askedFor, type Filled, fillGap, type Rooms, unasked } from '../../../server/session/fillGap.ts'
+import { fillGap, type Rooms } from '../../../server/session/fillGap.ts'
+import { askedFor, type Filled, unasked } from '../../../server/session/gaps.ts'
 import { isWorthALook } from '../../../server/session/gate.ts'
 import type { Answerer, Case } from '../benchmark.ts'
 

@@ -1,0 +1,129 @@
+"""One step of training: a batch's loss, its gradients, new weights.
+
+On a GPU the step can be recorded once and played from then on (a CUDA graph): it has some ten thousand kernels, which Python
+takes longer to launch than they run. Every size of what a recorded step reads is fixed, also how many rows say something.
+
+Not here: the network (`network.py`), drawing batches (`batches.py`), the loop (`train.py`).
+"""
+import numpy as np
+import torch
+
+from objective import BEGUN
+
+READ = ("chunk", "own_ids", "own_here", "own_there", "own_piece", "ids", "positions", "near", "seen", "canvas", "own_seen")
+FILLED = 0.85  # of a canvas's rows that have room in a recorded step; of real batches of 16 chunks some 0.7 say something
+WARM_STEPS = 3  # before a step is recorded, so that kernels are generated and memory is had
+
+
+def inputs(b, open_weight, context_weight, fixed=False):
+    """{name: array} of what a step reads: the batch, which of its rows say what, and how much each counts.
+
+    says [N]: rows of the flattened canvases [C · E · Q] that have a target. Their weights sum to 1; open rows count
+    `open_weight` of known ones. next [M]: rows of the flattened chunks [C · P], which say the token after them; theirs sum to
+    context_weight, and without it there are none. target, weight [N + M]. fixed: N and M depend on the batch's shape alone;
+    rows too many are left out, rows too few have weight 0."""
+    flat, ahead = b.target.ravel(), b.ahead.ravel()
+    says = np.flatnonzero(flat >= 0)
+    weight = np.where((ahead[says] == 0) | (ahead[says] == BEGUN), 1.0, open_weight)
+    parts = [padded(says, flat[says], weight / weight.sum(), int(FILLED * flat.size) if fixed else len(says))]
+    if context_weight:
+        following = b.following.ravel()
+        next_ = np.flatnonzero(following >= 0)
+        parts.append(padded(next_, following[next_], np.full(len(next_), context_weight / len(next_)), following.size if fixed else len(next_)))
+    rows, target, weight = zip(*parts)
+    return {name: getattr(b, name) for name in READ} | dict(zip(("says", "next"), rows)) | {
+        "target": np.concatenate(target), "weight": np.concatenate(weight).astype(np.float32)}
+
+
+def padded(rows, target, weight, size):
+    return tuple(np.concatenate((x[:size], np.zeros(max(0, size - len(x)), x.dtype))) for x in (rows, target, weight))
+
+
+def hidden_rows(net, b):
+    """Final rows of a batch's canvases [C, E, Q, D], and those of its chunks [C, P, D] before the last norm. b: tensors by the
+    names of `READ`."""
+    context, canvas = net.layers()
+    at = torch.arange(b["chunk"].shape[1], device=b["chunk"].device)
+    everywhere = at.expand(b["chunk"].shape)
+    rows, prefix = net.encode(context, b["chunk"], everywhere, everywhere)
+    piece = b["own_piece"].flatten(0, 1)
+    order = torch.arange(piece.shape[1], device=piece.device)
+    visible = (piece[:, :, None] == piece[:, None]) & (order[:, None] >= order)
+    _, own = net.encode(context, *(b[name].flatten(0, 1) for name in ("own_ids", "own_here", "own_there")), visible)
+    seen = torch.cat((at < b["seen"][..., None], b["own_seen"], b["canvas"]), -1)
+    bias = torch.zeros(seen.shape, dtype=net.dtype, device=seen.device).masked_fill(~seen, torch.finfo(net.dtype).min)
+    return net.denoise(canvas, b["ids"], b["positions"], b["near"], prefix, own, bias), rows
+
+
+def losses(net, b):
+    """(what is minimised, nats a token of the canvases' rows, weighted). b: tensors by the names that `inputs` gives."""
+    hidden, rows = hidden_rows(net, b)
+    hidden, n = hidden.flatten(0, 2).index_select(0, b["says"]), len(b["says"])
+    if "next" in b:
+        hidden = torch.cat((hidden, net.output_norm(rows.flatten(0, 1).index_select(0, b["next"]))))
+    loss, each = net.loss(hidden, b["target"], b["weight"])
+    return loss, (each[:n] * b["weight"][:n]).sum()
+
+
+class Step:
+    """Callable: inputs → nats a token before the step, a tensor. record: plays a recording after `WARM_STEPS`; the optimizer must
+    be capturable and hold its learning rate in a tensor on the device, and inputs must be `fixed`."""
+
+    def __init__(self, net, optimizer, device, record=False):
+        self.net, self.optimizer, self.device = net, optimizer, device
+        self.parameters = list(net.parameters())
+        self.warm = WARM_STEPS if record else -1
+        self.graph = None
+
+    def ready(self, arrays):
+        """Arrays where the device can fetch them while it computes."""
+        given = {name: torch.from_numpy(np.ascontiguousarray(x)) for name, x in arrays.items()}
+        return {name: x.pin_memory() for name, x in given.items()} if self.device.type == "cuda" else given
+
+    def __call__(self, given):
+        if self.warm == 0 and not self.graph:
+            self.record(given)
+        if self.graph:
+            for name, x in given.items():
+                self.held[name].copy_(x, non_blocking=True)
+            self.graph.replay()
+            return self.nats.clone()
+        given = {name: x.to(self.device, non_blocking=True) for name, x in given.items()}
+        if self.warm < 0:
+            return self.run(given)
+        self.warm -= 1
+        side = torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            nats = self.run(given)
+        torch.cuda.current_stream().wait_stream(side)
+        return nats
+
+    def run(self, given):
+        loss, nats = losses(self.net, given)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        return nats.detach()
+
+    def record(self, given):
+        self.held = {name: x.to(self.device) for name, x in given.items()}
+        self.graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(self.graph):
+            self.nats = self.run(self.held)
+
+
+def adamw(parameters, rate, device, record):
+    """What both the loop and its measurement use. A recorded step reads the rate from a tensor."""
+    fused = device.type in ("cpu", "cuda") or None
+    rate = torch.tensor(rate, device=device) if record else rate
+    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=fused, capturable=record)
+
+
+def set_rate(optimizer, rate):
+    for group in optimizer.param_groups:
+        if isinstance(group["lr"], torch.Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
