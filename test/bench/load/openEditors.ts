@@ -2,6 +2,7 @@
  * Editors as the product makes them, many in one process: each with a server, a session, caches and a connection to the
  * engine of its own. They share what never changes, the model's description and its tokenizer; and the engine of this
  * machine that stands in while the other is gone, since two hundred of these have no room here.
+ * They ask by steps, also where the server fills gaps whole.
  */
 
 import { EngineWhenNeeded } from '../../../server/cli/engineWhenNeeded.ts'
