@@ -12,6 +12,8 @@ export interface Exchange {
   readonly headers?: Readonly<Record<string, string>>
   readonly body?: Uint8Array
   readonly deadlineMs: number // from the call to the last byte of the answer
+  /** Asked when the deadline is over: whether as much again is granted. Never rejects. Default: no. */
+  readonly mayGoOn?: () => Promise<boolean>
 }
 
 export interface MostBytes {
@@ -65,26 +67,36 @@ export class Connections {
    */
   async open(url: URL, exchange: Exchange, signal: AbortSignal): Promise<Opened> {
     if (signal.aborted) throw abortReason(signal)
-    const { method, headers = {}, body, deadlineMs } = exchange
+    const { method, headers = {}, body, deadlineMs, mayGoOn } = exchange
     const secure = url.protocol === 'https:'
     const agent = secure ? this.https : this.http
     const request = secure ? requestHttps : requestHttp
     const length = body ? { 'content-length': String(body.length) } : {}
     const sent = request(url, { method, agent, headers: { 'user-agent': 'lacuna', ...length, ...headers } })
-    const state = { late: false, connected: false }
-    const timer = setTimeout(() => {
+    const state = { late: false, connected: false, ended: false }
+    let grantedMs = deadlineMs
+    let timer = setTimeout(over, deadlineMs)
+    async function over(): Promise<void> {
+      const goesOn = await mayGoOn?.()
+      if (state.ended) return
+      if (goesOn) {
+        grantedMs += deadlineMs
+        timer = setTimeout(over, deadlineMs)
+        return
+      }
       state.late = true
       sent.destroy()
-    }, deadlineMs)
+    }
     const abort = () => void sent.destroy()
     signal.addEventListener('abort', abort, { once: true })
     const end = () => {
+      state.ended = true
       clearTimeout(timer)
       signal.removeEventListener('abort', abort)
     }
     const ours = (error: unknown): Error => {
       if (signal.aborted) return abortReason(signal)
-      if (state.late) return new NoAnswer(`no answer within ${deadlineMs / 1000} s`, false)
+      if (state.late) return new NoAnswer(`no answer within ${grantedMs / 1000} s`, false)
       const code = error instanceof Error && 'code' in error ? String(error.code) : ''
       if (isCertificateCode(code)) return untrusted(shownAddress(url), code)
       const untouched = !state.connected

@@ -47,6 +47,7 @@ export class EncodingCache {
   private readonly leases = new Map<EncodingId, number>()
   private readonly dropped = new Set<EncodingId>() // by the cache, while still leased
   private readonly turns: Turns
+  private readonly neverAborted = new AbortController().signal
   /** Rows encoded so far; for benches and tests. */
   encodedRows = 0
 
@@ -99,7 +100,7 @@ export class EncodingCache {
     if (rows === ids.length) return 'done'
     const chunk = ids.slice(rows, rows + chunkRows)
     const piece = parent ? { ids: chunk, after: parent.id, rows } : { ids: chunk }
-    const [encoding] = await this.engine.encode([piece], neverAborted)
+    const [encoding] = await this.engine.encode([piece], this.neverAborted)
     this.encodedRows += chunk.length
     const known = ids.slice(0, rows + chunk.length)
     const entry = { id: encoding!.id, ids: known, bytes: encoding!.bytes, parent: parent?.id }
@@ -163,8 +164,6 @@ export class EncodingCache {
     return most >= Math.min(leastShared, ids.length) ? { entry: found, common: most } : { entry: undefined, common: 0 }
   }
 }
-
-const neverAborted = new AbortController().signal
 
 function commonLength(a: TokenIds, b: TokenIds): number {
   const limit = Math.min(a.length, b.length)

@@ -38,6 +38,8 @@ export interface OpenedEngine {
 }
 
 const deadlineMs = 20_000
+/** Where nobody stands in, a server with much to do is waited for: what is asked again only stands behind all others. */
+const mostDeadlines = 6
 
 export async function openLocalEngine(
   options: EngineOptions,
@@ -48,7 +50,7 @@ export async function openLocalEngine(
 }
 
 /**
- * @param localOptions how the engine of this machine is opened when it is needed.
+ * @param openHere opens the engine of this machine when it is needed.
  * @throws {ServerGoneError} when nobody answers: a server that is not there at the start has no stand-in, since nobody
  *   knows whether it has ours as its model.
  * @throws {UserError} when it has another model.
@@ -56,11 +58,12 @@ export async function openLocalEngine(
 export async function openRemoteEngine(
   { address, model: named, standIn, onChange = () => {} }: RemoteEngine,
   manifest: Manifest,
-  localOptions: () => Promise<EngineOptions>,
+  openHere: () => Promise<Engine>,
 ): Promise<OpenedEngine> {
   const began = performance.now()
   const { url, model } = placeOf(address, named ?? manifest.name)
-  const options = { url, model, token: await bearerToken('LACUNA_ENGINE_TOKEN'), deadlineMs }
+  const token = await bearerToken('LACUNA_ENGINE_TOKEN')
+  const options = { url, model, token, deadlineMs, mostDeadlines: standIn ? 1 : mostDeadlines }
   const remote = await openRemotePasses(options, new AbortController().signal)
   try {
     checkSameModel(remote, manifest)
@@ -70,7 +73,7 @@ export async function openRemoteEngine(
   }
   const openLocal = async () => {
     const facts = { ...remote.facts, passRows: localPassRows }
-    return new PassesOverEngine(await openOnnxEngine(await localOptions()), facts)
+    return new PassesOverEngine(await openHere(), facts)
   }
   const parts = { openLocal: standIn ? openLocal : undefined, clock: systemClock, onChange }
   const passes = new PassesWithStandIn(remote, parts)

@@ -90,27 +90,33 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
   const [opened, read] = await Promise.allSettled([opening, reading])
   if (read.status === 'rejected' && opened.status === 'fulfilled') await opened.value.engine.close()
   const [{ engine, loop, infiller, report }, tokenizer] = [await opening, await reading]
-  const enabled = options.cache
-  const turns = new Turns()
   return {
+    ...roomsOver(engine, sessionModel(manifest, tokenizer, options), options.cache),
     engine,
     dir,
     manifest,
     get report() {
       return report()
     },
-    model: sessionModel(manifest, tokenizer, options),
-    prefixes: new EncodingCache(engine, { maxBytes: prefixBytes, enabled }, turns),
-    suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled }, turns),
-    canvases: enabled ? new CanvasCache(engine) : undefined,
-    denoiser: new Denoiser(engine),
     loop: loop && new LoopDenoiser(loop),
-    now: systemClock.now,
     elsewhere: infiller && { infiller, orHere: options.engine?.standIn === true },
     async close() {
       infiller?.close()
       await engine.close()
     },
+  }
+}
+
+/** What each session has of its own over an engine: caches and the batch loop. */
+export function roomsOver(engine: Engine, model: SessionModel, cache: boolean): Rooms {
+  const turns = new Turns()
+  return {
+    model,
+    prefixes: new EncodingCache(engine, { maxBytes: prefixBytes, enabled: cache }, turns),
+    suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled: cache }, turns),
+    canvases: cache ? new CanvasCache(engine) : undefined,
+    denoiser: new Denoiser(engine),
+    now: systemClock.now,
   }
 }
 
@@ -122,9 +128,9 @@ async function openEngine(
 ): Promise<OpenedEngine & Partial<OpenedElsewhere>> {
   const { engine, onMoved } = options
   if (bundle || !engine) return openLocalEngine(engineOptions(bundle ?? (await openBundle(dir)), options), onMoved)
-  const localOptions = async () => engineOptions(await openBundle(dir), options)
-  if (!isTextEndpoint(engine.address)) return openRemoteEngine(engine, manifest, localOptions)
-  return openElsewhere(engine, async () => (await openLocalEngine(await localOptions(), onMoved)).engine)
+  const openHere = async () => (await openLocalEngine(engineOptions(await openBundle(dir), options), onMoved)).engine
+  if (!isTextEndpoint(engine.address)) return openRemoteEngine(engine, manifest, openHere)
+  return openElsewhere(engine, openHere)
 }
 
 export function engineOptions(

@@ -67,7 +67,11 @@ class Passes:
         self.shards = {}  # of sessions
         self.run_plain, self.run_logits = jitted_step(shape, self.mesh, False), jitted_step(shape, self.mesh, True)
         self.compiled = {}  # seconds by shape, for those that were new
-        self.jobs_run, self.passes_run = 0, 0
+        self.jobs_run, self.passes_run, self.rows_dropped = 0, 0, 0
+
+    @property
+    def rows_kept(self):
+        return self.data * self.pool_rows - sum(map(len, self.free))
 
     def shard_of(self, session):
         if session not in self.shards:
@@ -103,7 +107,16 @@ class Passes:
         return sorted({handle for job in jobs for handle, *_ in job.context if (job.session, handle) not in self.held[self.shard_of(job.session)]})
 
     def run(self, jobs):
-        """Answers of the jobs, in one pass; they were checked and miss nothing. Each: arrays over its asked rows."""
+        """Answers of the jobs, in one pass; they were checked and miss nothing. Each: arrays over its asked rows. Of a pass that fails nothing
+        is kept."""
+        try:
+            return self._run(jobs)
+        except Exception:
+            for job in jobs:
+                self.release(job.session, [handle for handle, *_ in job.keep])
+            raise
+
+    def _run(self, jobs):
         by_shard = [[] for _ in range(self.data)]
         for i, job in enumerate(jobs):
             by_shard[self.shard_of(job.session)].append(i)
@@ -180,7 +193,9 @@ class Passes:
             oldest = next((key for key in held if key not in used), None)
             if oldest is None:
                 raise ValueError(f"a pass needs more than the {self.pool_rows} rows that are kept")
-            free.extend(held.pop(oldest))
+            slots = held.pop(oldest)
+            self.rows_dropped += len(slots)
+            free.extend(slots)
         return [free.pop() for _ in range(count)]
 
     def warm(self, rows=(16, 32, 64), context=(128, 640)):

@@ -9,13 +9,15 @@ import collections
 import concurrent.futures
 import logging
 import os
+import time
 
 import kserve
 import numpy as np
 from kserve.errors import InvalidInput
 from kserve.protocol.infer_type import InferOutput, InferResponse
 
-from . import contract, infill_contract
+from . import contract, infill_contract, metrics
+from .hangup import CancelsWhoHungUp
 
 
 class Step(kserve.Model):
@@ -26,9 +28,9 @@ class Step(kserve.Model):
         self.passes, self.infills = passes, infills
         self.most_jobs = max(passes.batches, default=64)  # of one pass on a shard, unless one request has more
         self.thread = concurrent.futures.ThreadPoolExecutor(1)
-        self.waiting, self.running = [], None
+        self.waiting, self.running, self.was_large = [], None, False
         self.gaps = []  # requests of the other contract: (gaps, future)
-        self.occupancy = []  # jobs of each pass, for who asks
+        metrics.watch(self)
 
     def load(self):
         seconds = self.passes.warm() + (self.infills.warm() if self.infills else 0)
@@ -94,7 +96,7 @@ class Step(kserve.Model):
         return await done
 
     async def _work(self):
-        """A pass and a canvas, in turns, while somebody waits. Whoever hung up (gRPC tells; of HTTP the server does not) is left out."""
+        """A pass and a canvas, in turns, while somebody waits. Whoever hung up is left out."""
         try:
             while self.waiting or self.gaps:
                 await self._canvas()
@@ -102,6 +104,7 @@ class Step(kserve.Model):
                 if batch:
                     await asyncio.get_running_loop().run_in_executor(self.thread, self._pass, batch)
                     for *_, done, outcome in [(*r[:3], r[3], self.outcomes.pop(id(r[3]))) for r in batch]:
+                        metrics.count(done, outcome)
                         if not done.cancelled():
                             done.set_exception(outcome) if isinstance(outcome, Exception) else done.set_result(outcome)
         finally:
@@ -137,26 +140,43 @@ class Step(kserve.Model):
                 gap.error = gap.error or error
 
     def _next(self):
-        """Requests of the next pass, in their order, as far as their jobs have room on their shards."""
+        """Requests of the next pass, in their order, as far as their jobs have room on their shards. A pass is padded to its largest job,
+        so small ones (canvases) and large ones (pieces of text) take turns where both wait."""
+        there = [request for request in self.waiting if not request[-1].cancelled()]
+        metrics.REQUESTS.labels("left").inc(len(self.waiting) - len(there))
+        small, large = [], []
+        for request in there:
+            (large if any(len(job.ids) > self.passes.ROWS[0] for job in request[1]) else small).append(request)
+        self.was_large = bool(large) and not (small and self.was_large)
         batch, counts = [], collections.Counter()
-        while self.waiting:
-            session, jobs, release, done = self.waiting[0]
-            shard = self.passes.shard_of(session)
-            if batch and counts[shard] + len(jobs) > self.most_jobs:
+        for request in large if self.was_large else small:
+            shard, jobs = self.passes.shard_of(request[0]), len(request[1])
+            if batch and counts[shard] + jobs > self.most_jobs:
                 break
-            self.waiting.pop(0)
-            if not done.cancelled():
-                batch.append((session, jobs, release, done))
-                counts[shard] += len(jobs)
+            batch.append(request)
+            counts[shard] += jobs
+        taken = {id(request) for request in batch}
+        self.waiting = [request for request in there if id(request) not in taken]
         return batch
 
     outcomes = {}
 
     def _pass(self, batch):
+        """Where a pass fails each request gets one of its own, since the fault may be another's."""
+        try:
+            self._together(batch)
+        except Exception as error:
+            if len(batch) == 1:
+                self.outcomes[id(batch[0][-1])] = InvalidInput(str(error)) if isinstance(error, ValueError) else error
+                return
+            for request in batch:
+                self._pass([request])
+
+    def _together(self, batch):
         for session, _, release, _ in batch:
             self.passes.release(session, release)
         ready = []
-        for session, jobs, _, done in batch:
+        for _, jobs, _, done in batch:
             missing = self.passes.missing(jobs)
             if missing:
                 self.outcomes[id(done)] = {"results": [], "missing": missing}
@@ -164,21 +184,10 @@ class Step(kserve.Model):
                 ready.append((jobs, done))
         if not ready:
             return
-        try:
-            self._together(ready)
-        except Exception as error:  # of one of them, perhaps: each alone
-            if len(ready) == 1:
-                self.outcomes[id(ready[0][1])] = InvalidInput(str(error)) if isinstance(error, ValueError) else error
-                return
-            for one in ready:
-                try:
-                    self._together([one])
-                except Exception as error:
-                    self.outcomes[id(one[1])] = InvalidInput(str(error)) if isinstance(error, ValueError) else error
-
-    def _together(self, ready):
+        began = time.perf_counter()
         results = self.passes.run([job for jobs, _ in ready for job in jobs])
-        self.occupancy.append(len(results))
+        metrics.PASS_JOBS.observe(len(results))
+        metrics.PASS_SECONDS.observe(time.perf_counter() - began)
         for jobs, done in ready:
             self.outcomes[id(done)] = {"results": [results.pop(0) for _ in jobs]}
 
@@ -210,6 +219,7 @@ def main():
     infills = Infills(passes, args.ahead) if shape.distance else None
     model = Step(args.model_name if args.model_name != "model" else shape.name, passes, infills)
     model.load()
+    kserve.model_server.app.add_middleware(CancelsWhoHungUp)
     kserve.ModelServer(workers=1).start([model])
 
 

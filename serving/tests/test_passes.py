@@ -7,6 +7,7 @@ import pytest
 
 from lacuna_serving.bundle import load
 from lacuna_serving.passes import Job, Missing, Passes, bucket
+from lacuna_serving.server import Step
 
 IDS = np.random.default_rng(7).integers(1, 96, 400).tolist()
 
@@ -92,6 +93,34 @@ def test_what_is_dropped_is_missing_and_sessions_do_not_see_each_other(default):
         passes.run([text("a", IDS[:50], 4, [(3, 30, 0)], 30)])
 
 
+def test_of_a_pass_that_fails_nothing_is_kept(default):
+    passes = Passes(*default, pool_rows=60)
+    first, second = text("a", IDS[:40], 1), text("a", IDS[:40], 2)
+    with pytest.raises(ValueError, match="more than the 60 rows"):
+        passes.run([first, second])  # there is room for one
+    over = text("a", IDS[:2], None, [(1, 40, 0), (2, 40, 0)], 40)
+    assert passes.missing([over]) == [1, 2] and passes.rows_kept == 0
+    passes.run([first])
+    assert passes.missing([over]) == [2] and passes.rows_kept == 40 and passes.rows_dropped == 0
+
+
+def test_a_request_whose_rows_another_drove_out_is_told_so(default):
+    step = Step("tiny", Passes(*default, pool_rows=60))
+    over = text("b", IDS[:2], None, [(1, 40, 0)], 40)
+    loop = asyncio.new_event_loop()
+    ask = lambda *jobs: (jobs[0].session, list(jobs), [], loop.create_future())
+
+    def outcomes(*batch):
+        step._pass(list(batch))
+        return [step.outcomes.pop(id(request[-1])) for request in batch]
+
+    outcomes(ask(text("b", IDS[:40], 1)))
+    # Together they need 100 rows of 60; alone the first one needs those of the second.
+    first, second = outcomes(ask(text("a", IDS[:60], 9)), ask(over))
+    assert first["results"][0]["entropy"].shape == (60,)
+    assert second == {"results": [], "missing": [1]}
+
+
 def test_refuses_what_the_model_does_not_have(default):
     passes = Passes(*default, pool_rows=64)
     for change in (dict(ids=[98] * 3), dict(positions=[0, 1, 512]), dict(asked=[3]), dict(scores=[97]), dict(set_ids=[-1]), dict(keep=[(1, 2, 2)]),
@@ -123,17 +152,3 @@ def test_the_default_model_has_no_adapter_and_two_rows_more():
     assert (weights["embedding"][:49152] == weights["head"][:49152]).all()
     assert all(np.abs(weights["embedding"][i]).max() > 0 for i in (49152, 49153))
     assert not [name for name in weights["layers"] if name.endswith((".A", ".B"))] and weights["layers"]["gate"].shape == (30, 1536, 576)
-
-
-def test_a_pass_has_no_more_jobs_on_a_shard_than_were_compiled(default):
-    from lacuna_serving.server import Step
-
-    async def batches():
-        step = Step("m", Passes(*default, data=2, pool_rows=64, batches=(1, 2)))
-        done = asyncio.get_running_loop().create_future
-        for session, jobs in (("a", 1), ("b", 2), ("a", 1), ("c", 1), ("b", 3)):
-            step.waiting.append((session, [None] * jobs, [], done()))
-        step.waiting[2][3].cancel()
-        return [[(session, len(jobs)) for session, jobs, *_ in step._next()] for _ in range(3)]
-
-    assert asyncio.run(batches()) == [[("a", 1), ("b", 2), ("c", 1)], [("b", 3)], []]

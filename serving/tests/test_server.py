@@ -1,4 +1,5 @@
 """The server as a process: KServe, HTTP with binary tensors and gRPC, over a small random model."""
+import concurrent.futures
 import json
 import socket
 import subprocess
@@ -47,13 +48,16 @@ def tensors(ids, handle=None):
     return {name: np.array(list(value), DTYPES[contract.INPUTS[name][0]]).reshape(contract.INPUTS[name][1]) for name, value in values.items()}
 
 
-def ask(port, inputs, outputs, model="tiny"):
+def request_of(port, inputs, outputs, model="tiny"):
     head = json.dumps({"parameters": {"session": "s", "binary_data_output": True}, "outputs": [{"name": n, "parameters": {"binary_data": True}} for n in outputs],
                        "inputs": [{"name": n, "datatype": INPUTS[n][0], "shape": v.shape, "parameters": {"binary_data_size": v.nbytes}}
                                   for n, v in inputs.items()]}).encode()
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/v2/models/{model}/infer", head + b"".join(v.tobytes() for v in inputs.values()),
+    return urllib.request.Request(f"http://127.0.0.1:{port}/v2/models/{model}/infer", head + b"".join(v.tobytes() for v in inputs.values()),
                                      {"Inference-Header-Content-Length": str(len(head)), "Content-Type": "application/octet-stream"})
-    with urllib.request.urlopen(request) as answer:
+
+
+def ask(port, inputs, outputs, model="tiny"):
+    with urllib.request.urlopen(request_of(port, inputs, outputs, model)) as answer:
         body, length = answer.read(), int(answer.headers["Inference-Header-Content-Length"])
     found, at = {}, length
     for tensor in json.loads(body[:length])["outputs"]:
@@ -130,6 +134,34 @@ def test_refuses_a_gap_of_which_a_tensor_is_missing(ports):
     with pytest.raises(urllib.error.HTTPError) as refusal:
         ask(ports[0], {name: values for name, values in gap().items() if name != "infill_floor"}, ["infill_tokens"])
     assert refusal.value.code == 400 and "infill_floor: missing; wanted all of infill_counts" in refusal.value.read().decode()
+
+
+def told(port):
+    """Values of /metrics by name."""
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+        lines = [line for line in answer.read().decode().splitlines() if not line.startswith("#")]
+    return {name: float(value) for name, value in (line.rsplit(" ", 1) for line in lines)}
+
+
+def test_computes_nothing_for_who_hung_up_before_their_pass(ports):
+    before = told(ports[0])
+    with concurrent.futures.ThreadPoolExecutor(1) as threads:
+        slow = threads.submit(ask, ports[0], tensors(list(range(40))), ["entropy"])  # a new size: a second of compiling
+        time.sleep(0.3)
+        request = request_of(ports[0], tensors([5, 6, 7]), ["entropy"])
+        with socket.create_connection(("127.0.0.1", ports[0])) as gone:
+            headers = {**dict(request.header_items()), "Host": "here", "Content-Length": str(len(request.data))}
+            lines = [f"POST {request.selector} HTTP/1.1"] + [f"{name}: {value}" for name, value in headers.items()]
+            gone.sendall("\r\n".join([*lines, "", ""]).encode() + request.data)
+            time.sleep(0.2)
+            assert told(ports[0])["lacuna_waiting_requests"] == 1
+        assert slow.result()["entropy"].shape == (40,)
+    assert ask(ports[0], tensors([5, 6, 7]), ["entropy"])["entropy"].shape == (3,)
+    after = told(ports[0])
+    count = lambda name: after[name] - before.get(name, 0)
+    assert count('lacuna_requests_total{outcome="left"}') == 1
+    assert count('lacuna_requests_total{outcome="answered"}') == count("lacuna_pass_jobs_count") == 2
+    assert after["lacuna_kept_rows"] > 0 == after["lacuna_dropped_rows"]
 
 
 def test_answers_over_grpc_as_over_http(ports):

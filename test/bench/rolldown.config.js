@@ -18,6 +18,7 @@ export default defineConfig({
     benchSamplers: 'test/bench/samplers.ts',
     benchActions: 'test/bench/actions.ts',
     benchFilters: 'test/bench/filters/filters.ts',
+    benchLoad: 'test/bench/load/load.ts',
   },
   platform: 'node',
   external: ['onnxruntime-node'],

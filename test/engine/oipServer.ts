@@ -40,11 +40,12 @@ export interface OipServerOptions {
 }
 
 export class LocalOipServer {
+  /** Of the first session; handles of another one mean something else. */
   readonly passes: PassesOverEngine
   readonly faults: Fault[] = [] // of the next inferences, one each
   /** Inferences so far: bytes of request and answer, and how each ended. */
   readonly inferences: { request: number; answer: number; outcome: 'answered' | 'aborted' | 'failed' }[] = []
-  readonly sessions = new Set<string>()
+  readonly sessions = new Map<string, PassesOverEngine>()
   connections = 0
   ready = true
   metadata: Record<string, unknown> | undefined // instead of the right ones
@@ -79,7 +80,7 @@ export class LocalOipServer {
   async die(): Promise<void> {
     const { http } = this
     this.http = undefined
-    this.passes.clear()
+    for (const passes of [this.passes, ...this.sessions.values()]) passes.clear()
     await new Promise<void>((resolve) => {
       if (!http) return resolve()
       http.close(() => resolve())
@@ -90,6 +91,14 @@ export class LocalOipServer {
   async close(): Promise<void> {
     await this.die()
     await this.options.engine.close()
+  }
+
+  private passesOf(session: string): PassesOverEngine {
+    const { engine, facts, mostRows } = this.options
+    const own = () => (this.sessions.size === 0 ? this.passes : new PassesOverEngine(engine, facts, mostRows))
+    const passes = this.sessions.get(session) ?? own()
+    this.sessions.set(session, passes)
+    return passes
   }
 
   private async answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
@@ -153,17 +162,19 @@ export class LocalOipServer {
     const { loop } = this.options
     const { head, tensors } = readBody('inputs', body, Number(request.headers[headLength]))
     const { session } = head.parameters as { session?: string }
-    if (session !== undefined) this.sessions.add(session)
+    const passes = session === undefined ? this.passes : this.passesOf(session)
     const wanted = new Set((head.outputs as { name: string }[] | undefined)?.map(({ name }) => name))
     const all =
-      loop && asksToInfill(tensors) ? await this.written(loop, tensors, signal) : await this.step(tensors, signal)
+      loop && asksToInfill(tensors)
+        ? await this.written(loop, tensors, signal)
+        : await this.step(passes, tensors, signal)
     const outputs = Object.fromEntries(Object.entries(all).filter(([name]) => wanted.has(name)))
     return { head: { model_name: this.model }, tensors: outputs }
   }
 
-  private async step(tensors: Tensors, signal: AbortSignal): Promise<Tensors> {
+  private async step(passes: PassesOverEngine, tensors: Tensors, signal: AbortSignal): Promise<Tensors> {
     const { facts } = this.options
-    const answer = await this.passes.run(readRequest(tensors), signal)
+    const answer = await passes.run(readRequest(tensors), signal)
     return { ...answerTensors(answer, facts.vocab), facts: factsTensor(facts) }
   }
 

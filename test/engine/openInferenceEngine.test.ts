@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest'
 import { Aborted, EngineError, UserError } from '../../server/base/errors.ts'
 import type { StepJob } from '../../server/engine/engine.ts'
-import { ServerGoneError } from '../../server/engine/openInference/oipServer.ts'
+import { type OipServerOptions as RemoteOptions, ServerGoneError } from '../../server/engine/openInference/oipServer.ts'
 import { OpenInferenceEngine } from '../../server/engine/openInference/openInferenceEngine.ts'
 import type { PassFacts, PassJob } from '../../server/engine/openInference/passes.ts'
 import { PassesOverEngine } from '../../server/engine/openInference/passesOverEngine.ts'
@@ -33,7 +33,7 @@ async function serve(options: Partial<OipServerOptions> = {}) {
   return server
 }
 
-async function connect(server: LocalOipServer, options: { deadlineMs?: number; token?: string; model?: string } = {}) {
+async function connect(server: LocalOipServer, options: Partial<RemoteOptions> = {}) {
   const passes = await openRemotePasses({ url: server.url, model: server.model, deadlineMs: 5_000, ...options }, never)
   const engine = new OpenInferenceEngine(passes, passes.facts)
   open.push(engine)
@@ -287,6 +287,18 @@ describe('a server that fails', () => {
     const server = await serve()
     const engine = await connect(server, { deadlineMs: 80 })
     server.faults.push({ kind: 'slow', ms: 1000 })
+    await expect(engine.step([job], never)).rejects.toThrow(/no answer within 0\.08 s/)
+  })
+
+  test('is waited for where it has much to do, as long as it is ready', async () => {
+    const server = await serve()
+    const engine = await connect(server, { deadlineMs: 80, mostDeadlines: 5 })
+    server.faults.push({ kind: 'slow', ms: 250 })
+    expect(await engine.step([job], never)).toHaveLength(1)
+    server.faults.push({ kind: 'slow', ms: 1000 })
+    await expect(engine.step([job], never)).rejects.toThrow(/no answer within 0\.4 s/)
+    server.faults.push({ kind: 'slow', ms: 1000 })
+    server.ready = false
     await expect(engine.step([job], never)).rejects.toThrow(/no answer within 0\.08 s/)
   })
 

@@ -18,6 +18,8 @@ export interface OipServerOptions {
   readonly model: string
   readonly token?: string | undefined // sent as a bearer token
   readonly deadlineMs: number // of an inference
+  /** How many deadlines an inference gets from a server that is ready each time one is over: it has much to do (default: one). */
+  readonly mostDeadlines?: number
 }
 
 /** What a model's metadata say of one tensor. */
@@ -85,13 +87,21 @@ export class OipServer {
       ...(outputs ? { outputs: outputs.map((name) => ({ name, parameters: { binary_data: true } })) } : {}),
     }
     const { headBytes, bytes } = writeBody('inputs', { head, tensors })
+    const { deadlineMs, mostDeadlines = 1 } = this.options
+    let deadlines = 1
+    const isThere = () =>
+      this.ready(signal).then(
+        () => true,
+        () => false,
+      )
     const answer = await this.send(
       `/v2/models/${encodeURIComponent(this.options.model)}/infer`,
       {
         method: 'POST',
         headers: { 'content-type': 'application/octet-stream', [headLength]: String(headBytes) },
         body: bytes,
-        deadlineMs: this.options.deadlineMs,
+        deadlineMs,
+        mayGoOn: async () => deadlines++ < mostDeadlines && isThere(),
         mostBytes: mostAnswerBytes,
       },
       signal,

@@ -18,8 +18,8 @@ import {
 } from 'vscode-languageserver-protocol/node'
 import { systemClock } from '../../../server/base/clock.ts'
 import { silent } from '../../../server/base/log.ts'
-import type { OpenRooms } from '../../../server/cli/openRooms.ts'
 import { startServer } from '../../../server/lsp/startServer.ts'
+import type { Rooms } from '../../../server/session/fillGap.ts'
 import type { Filled } from '../../../server/session/gaps.ts'
 import { LiveSession } from '../../../server/session/liveSession.ts'
 import type { Change } from './buffer.ts'
@@ -40,10 +40,7 @@ export interface EditorSession {
 }
 
 /** @param settings initialization options; what they leave out is as by default. */
-export async function openEditor(
-  rooms: OpenRooms,
-  settings: Readonly<Record<string, unknown>>,
-): Promise<EditorSession> {
+export async function openEditor(rooms: Rooms, settings: Readonly<Record<string, unknown>>): Promise<EditorSession> {
   const [up, down] = [new PassThrough(), new PassThrough()]
   const fills: Filled[] = []
   startServer(createConnection(new StreamMessageReader(up), new StreamMessageWriter(down)), {

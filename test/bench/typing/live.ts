@@ -16,6 +16,8 @@ export interface LiveOptions {
   readonly speed: number
   /** Milliseconds from seeing ghost text to taking it, drawn anew for each. */
   readonly reaction: () => number
+  /** The person stops in the middle, and what was typed stays as it is (default: never). */
+  readonly stop?: AbortSignal
 }
 
 /** An answer: `ms` from the key to it, `request` from the request to it. */
@@ -54,7 +56,7 @@ export async function playLive(
   const before = { steps: passes.steps, cpu: process.cpuUsage(), at: performance.now() }
   const desk = new Desk(editor, options)
   for (const recording of recordings) await desk.play(recording, told)
-  await pause(afterwardsMs / options.speed)
+  if (!options.stop?.aborted) await pause(afterwardsMs / Math.max(1, options.speed))
   const { user, system } = process.cpuUsage(before.cpu)
   return {
     keys: desk.keys,
@@ -91,6 +93,7 @@ class Desk {
   constructor(editor: Parameters<typeof playLive>[0], options: LiveOptions) {
     this.editor = editor
     this.options = options
+    options.stop?.addEventListener('abort', () => this.wake(), { once: true })
   }
 
   async play(recording: Recording, told: (keys: number) => void): Promise<void> {
@@ -102,7 +105,9 @@ class Desk {
     for (let i = 0; i < keys.length; ) {
       const key = keys[i]!
       const due = last + key.waitMs / this.options.speed
-      if (await this.tookBefore(due)) i = next(keys, i, this.todo!)
+      const took = await this.tookBefore(due)
+      if (this.options.stop?.aborted) return
+      if (took) i = next(keys, i, this.todo!)
       else {
         await this.press(recording.source.languageId, key)
         i++
@@ -122,7 +127,7 @@ class Desk {
         await this.take()
         return true
       }
-      if (due <= now) return false
+      if (due <= now || this.options.stop?.aborted) return false
       await new Promise<void>((resolve) => {
         const timer = setTimeout(resolve, Math.max(1, Math.min(due, takeAt) - now))
         this.wake = () => {

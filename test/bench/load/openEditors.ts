@@ -1,0 +1,56 @@
+/**
+ * Editors as the product makes them, many in one process: each with a server, a session, caches and a connection to the
+ * engine of its own. They share what never changes, the model's description and its tokenizer; and the engine of this
+ * machine that stands in while the other is gone, since two hundred of these have no room here.
+ * They ask by steps, also where the server fills gaps whole.
+ */
+
+import { EngineWhenNeeded } from '../../../server/cli/engineWhenNeeded.ts'
+import { openLocalEngine, openRemoteEngine } from '../../../server/cli/openEngine.ts'
+import { engineOptions, roomsOver, sessionModel } from '../../../server/cli/openRooms.ts'
+import { openBundle, openTokens } from '../../../server/model/openBundle.ts'
+import { readTokenizer } from '../../../server/model/tokenizer.ts'
+import { type EditorSession, openEditor } from '../typing/editor.ts'
+import { countPasses, type Passes } from '../typing/passes.ts'
+
+export interface EditorsOptions {
+  readonly dir: string // of the bundle
+  readonly address: string
+  readonly standIn: boolean
+  readonly settings: Readonly<Record<string, unknown>>
+  /** Told when an editor's server went and when it is back. */
+  readonly onChange: (sentence: string) => void
+}
+
+export interface Editors {
+  readonly all: readonly { readonly session: EditorSession; readonly passes: Readonly<Passes> }[]
+  close(): Promise<void>
+}
+
+export async function openEditors(count: number, options: EditorsOptions): Promise<Editors> {
+  const { dir, address, standIn, settings, onChange } = options
+  const manifest = await openTokens(dir)
+  const model = sessionModel(manifest, await readTokenizer(dir, manifest.vocab))
+  const here = new EngineWhenNeeded(
+    async () => (await openLocalEngine(engineOptions(await openBundle(dir)), undefined)).engine,
+  )
+  const lent = { encode: here.encode.bind(here), step: here.step.bind(here), release: here.release.bind(here) }
+  const openHere = async () => ({ ...lent, close: async () => {} })
+  const opened = await Promise.all(
+    Array.from({ length: count }, async () => {
+      const { engine } = await openRemoteEngine({ address, standIn, onChange }, manifest, openHere)
+      const passes = countPasses(engine)
+      return { engine, passes, session: await openEditor(roomsOver(engine, model, true), settings) }
+    }),
+  )
+  return {
+    all: opened,
+    async close() {
+      for (const { session, engine } of opened) {
+        await session.close()
+        await engine.close()
+      }
+      await here.close()
+    },
+  }
+}
