@@ -113,7 +113,9 @@ class Step(kserve.Model):
     async def _canvas(self):
         """One canvas of each gap for which there is room; those of which more is to be written wait for the next."""
         counts, batch = collections.Counter(), []
-        self.gaps = [(gaps, done) for gaps, done in self.gaps if not done.cancelled()]
+        there = [(gaps, done) for gaps, done in self.gaps if not done.cancelled()]
+        metrics.REQUESTS.labels("left").inc(len(self.gaps) - len(there))
+        self.gaps = there
         for gaps, _ in self.gaps:
             for gap in gaps:
                 shard = self.passes.shard_of(gap.session)
@@ -124,13 +126,14 @@ class Step(kserve.Model):
             await asyncio.get_running_loop().run_in_executor(self.thread, self._advance, batch)
         for gaps, done in self.gaps:
             failed = next((gap.error for gap in gaps if gap.error), None)
-            if done.done():
+            if done.cancelled() or not (failed or all(gap.finish is not None for gap in gaps)):
                 continue
+            metrics.count(done, failed or {})
             if failed:
                 done.set_exception(InvalidInput(str(failed)) if isinstance(failed, ValueError) else failed)
-            elif all(gap.finish is not None for gap in gaps):
+            else:
                 done.set_result(gaps)
-        self.gaps = [(gaps, done) for gaps, done in self.gaps if not done.done()]
+        self.gaps = [(gaps, done) for gaps, done in self.gaps if not done.done() or done.cancelled()]
 
     def _advance(self, batch):
         try:
