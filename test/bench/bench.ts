@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util'
 import { type OpenRooms, openRooms } from '../../server/cli/openRooms.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { batch } from './batch.ts'
+import { fail, settingsOf } from './options.ts'
 import { stalled } from './stalled.ts'
 import { rounded } from './stats.ts'
 import { stepCost } from './stepCost.ts'
@@ -74,7 +75,7 @@ const [files, characters, seed, clientDelayMs, examples] = [
   whole('client-delay', 0),
   whole('examples', 0),
 ]
-const settings = readJson(values.settings)
+const settings = settingsOf(values.settings)
 // Runs from the build folder.
 const root = fileURLToPath(new URL('../', import.meta.url))
 const languages = values.languages.split(',')
@@ -157,18 +158,4 @@ function whole(name: 'files' | 'characters' | 'seed' | 'client-delay' | 'example
   const value = Number(values[name])
   if (!Number.isInteger(value) || value < least) fail(`--${name} ${values[name]}: wanted a whole number from ${least}`)
   return value
-}
-
-function readJson(text: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text) as Record<string, unknown>
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    fail(`--settings ${text}: ${error.message}; wanted something like {"debounceMs":150}`)
-  }
-}
-
-function fail(message: string): never {
-  process.stderr.write(`${message}\n`)
-  process.exit(2)
 }

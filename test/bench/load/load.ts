@@ -6,7 +6,9 @@ import { spawn } from 'node:child_process'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
+import { isLoopback } from '../../../server/base/remote.ts'
 import { resolveModel } from '../../../server/model/store.ts'
+import { fail, settingsOf } from '../options.ts'
 import { rounded } from '../stats.ts'
 import { table } from '../table.ts'
 import { allSources, digestOf } from '../typing/sources.ts'
@@ -72,7 +74,7 @@ if (sources.length === 0) fail(`no file with enough lines in ${values.folder ?? 
 const dir = await resolveModel(values.model)
 const changes = { gone: 0, back: 0 }
 const editors = await openEditors(count, {
-  ...{ dir, address: address.href, standIn: values.else === 'local', settings: readJson(values.settings) },
+  ...{ dir, address: address.href, standIn: values.else === 'local', settings: settingsOf(values.settings) },
   onChange: (sentence) => void changes[sentence.endsWith(': it is back') ? 'back' : 'gone']++,
 })
 const began = performance.now()
@@ -137,8 +139,7 @@ function tell(): void {
 function addressOf(given: string | undefined): URL {
   if (given === undefined || !URL.canParse(given)) fail(`--engine ${given ?? ''}: wanted an address; see --help`)
   const url = new URL(given)
-  if (!['127.0.0.1', 'localhost', '[::1]'].includes(url.hostname))
-    fail(`--engine ${given}: load is made on this machine alone`)
+  if (!isLoopback(url)) fail(`--engine ${given}: load is made on this machine alone`)
   return url
 }
 
@@ -152,18 +153,4 @@ function number(
   if (!fits || !(value >= least && value <= most))
     fail(`--${name} ${values[name]}: wanted a number from ${least} to ${most}`)
   return value
-}
-
-function readJson(text: string): Record<string, unknown> {
-  try {
-    return JSON.parse(text) as Record<string, unknown>
-  } catch (error) {
-    if (!(error instanceof SyntaxError)) throw error
-    fail(`--settings ${text}: ${error.message}; wanted something like {"inlineBudgetMs":500}`)
-  }
-}
-
-function fail(message: string): never {
-  process.stderr.write(`${message}\n`)
-  process.exit(2)
 }
