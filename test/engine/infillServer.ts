@@ -1,7 +1,7 @@
 /** The server's side of the infill contract, one gap a request: tensors → what a loop is asked, and back. */
 import type { GapJob, WrittenGap } from '../../server/engine/gapLoop.ts'
 import { infillInputs, infillOutputs } from '../../server/engine/openInference/infillTensors.ts'
-import { checked, type Slot } from '../../server/engine/openInference/stepTensors.ts'
+import { checked, type Slot, top } from '../../server/engine/openInference/stepTensors.ts'
 import type { Tensors } from '../../server/engine/openInference/tensors.ts'
 
 export const asksToInfill = (tensors: Tensors) => 'infill_ids' in tensors
@@ -33,7 +33,7 @@ export function writtenTensors({ ids, rows, passes }: WrittenGap): Tensors {
   return Object.fromEntries(
     Object.entries<Slot>(infillOutputs).map(([name, { datatype, shape }]) => {
       const data = values[name as keyof typeof infillOutputs]
-      return [name, { datatype, shape: shape.length > 1 ? [data.length / 8, 8] : [data.length], data }]
+      return [name, { datatype, shape: shape.length > 1 ? [data.length / top, top] : [data.length], data }]
     }),
   )
 }

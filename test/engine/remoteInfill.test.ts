@@ -119,6 +119,18 @@ describe('a server that fails', () => {
       /wanted 4 rows of 3 tokens, found 2/,
     ],
     [
+      'writes what is no token',
+      answered({ infill_tokens: ints(1, 999) }),
+      EngineError,
+      /infill_tokens: 999 is no id of the vocabulary/,
+    ],
+    [
+      'offers what is no token',
+      answered({ infill_top_ids: { datatype: 'INT32', shape: [1, 8], data: [-1, 1, 2, 3, 4, 5, 6, 7] } }),
+      EngineError,
+      /infill_top_ids: -1 is no id of the vocabulary/,
+    ],
+    [
       'answers NaN',
       answered({ infill_end_logprobs: { datatype: 'FP32', shape: [2], data: [0, NaN] } }),
       EngineError,

@@ -1,6 +1,6 @@
 /** The infill contract in tensors: one gap a request, `lacuna.infill/1`. Shapes, and what several gaps look like: `serving/README.md`. */
 import type { GapJob, WrittenGap } from '../gapLoop.ts'
-import { checked, rows, slot, top } from './stepTensors.ts'
+import { checked, checkIds, rows, slot, top } from './stepTensors.ts'
 import { MalformedBody, type Tensors } from './tensors.ts'
 
 /** J gaps, N ids, E ids of ends, H hints. */
@@ -49,10 +49,12 @@ export function infillTensors(job: GapJob, maskId: number): Tensors {
   )
 }
 
-/** @throws {MalformedBody} when the answer is not one to this request. */
-export function readWritten(tensors: Tensors, { most }: GapJob): WrittenGap {
+/** @throws as `readAnswer`. */
+export function readWritten(tensors: Tensors, { most }: GapJob, vocab: number): WrittenGap {
   const read = (name: keyof typeof infillOutputs) => checked(tensors, name, infillOutputs[name]) as readonly number[]
   const [ids, setLogProbs, steps] = [read('infill_tokens'), read('infill_end_logprobs'), read('infill_steps')]
+  checkIds('infill_tokens', ids, vocab)
+  checkIds('infill_top_ids', read('infill_top_ids'), vocab)
   const [topIds, topLogProbs] = [rows(read('infill_top_ids'), top), rows(read('infill_top_logprobs'), top)]
   const count = ids.length + (read('infill_finish')[0] === 0 ? 1 : 0)
   if (ids.length > most || count === 0)

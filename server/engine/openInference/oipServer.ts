@@ -62,6 +62,14 @@ export class OipServer {
     if (answer.status !== 200) throw this.refusal(answer)
   }
 
+  /** Whether `ready` says so. Never throws. */
+  isReady(signal: AbortSignal): Promise<boolean> {
+    return this.ready(signal).then(
+      () => true,
+      () => false,
+    )
+  }
+
   /** @throws as `ready`. */
   async metadata(signal: AbortSignal): Promise<ModelMetadata> {
     const place = `/v2/models/${encodeURIComponent(this.options.model)}`
@@ -89,11 +97,6 @@ export class OipServer {
     const { headBytes, bytes } = writeBody('inputs', { head, tensors })
     const { deadlineMs, mostDeadlines = 1 } = this.options
     let deadlines = 1
-    const isThere = () =>
-      this.ready(signal).then(
-        () => true,
-        () => false,
-      )
     const answer = await this.send(
       `/v2/models/${encodeURIComponent(this.options.model)}/infer`,
       {
@@ -101,7 +104,7 @@ export class OipServer {
         headers: { 'content-type': 'application/octet-stream', [headLength]: String(headBytes) },
         body: bytes,
         deadlineMs,
-        mayGoOn: async () => deadlines++ < mostDeadlines && isThere(),
+        mayGoOn: async () => deadlines++ < mostDeadlines && this.isReady(signal),
         mostBytes: mostAnswerBytes,
       },
       signal,

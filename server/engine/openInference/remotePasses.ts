@@ -31,8 +31,8 @@ export async function openRemotePasses(options: OipServerOptions, signal: AbortS
     const { inputs, outputs } = await server.metadata(signal)
     checkTensors(server, 'input', stepInputs, inputs)
     checkTensors(server, 'output', stepOutputs, outputs)
-    const offersInfill = has(infillInputs, inputs) && has(infillOutputs, outputs)
-    return new OverHttp(server, await factsOf(server, signal), offersInfill)
+    const lacking = [...unlike(infillInputs, inputs), ...unlike(infillOutputs, outputs)]
+    return new OverHttp(server, await factsOf(server, signal), lacking.length === 0)
   } catch (error) {
     server.close()
     throw error
@@ -66,14 +66,11 @@ class OverHttp implements RemotePasses {
     const inputs = infillTensors(job, this.facts.maskId)
     const wanted = Object.keys(infillOutputs).filter((name) => name !== 'infill_partials')
     const tensors = await this.server.infer(inputs, { session: this.session }, signal, wanted)
-    return understood(this.server, () => readWritten(tensors, job))
+    return understood(this.server, () => readWritten(tensors, job, this.facts.vocab))
   }
 
-  async isReady(signal: AbortSignal): Promise<boolean> {
-    return this.server.ready(signal).then(
-      () => true,
-      () => false,
-    )
+  isReady(signal: AbortSignal): Promise<boolean> {
+    return this.server.isReady(signal)
   }
 
   async close(): Promise<void> {
@@ -98,24 +95,26 @@ function understood<Value>(server: OipServer, read: () => Value): Value {
 
 type Wanted = Readonly<Record<string, { readonly datatype: string; readonly shape: readonly number[] }>>
 
-function has(wanted: Wanted, found: readonly TensorFact[]): boolean {
-  return Object.entries(wanted).every(([name, { datatype, shape }]) =>
-    found.some((one) => one?.name === name && one.datatype === datatype && one.shape?.length === shape.length),
-  )
-}
-
 function checkTensors(
   { shown }: OipServer,
   part: 'input' | 'output',
   wanted: Wanted,
   found: readonly TensorFact[],
 ): void {
-  for (const [name, { datatype, shape }] of Object.entries(wanted)) {
+  const [one] = unlike(wanted, found)
+  if (!one) return
+  const { name, there, datatype, shape } = one
+  if (!there) throw new UserError(`${shown}: it has no ${part} "${name}"; does it serve the step contract?`)
+  throw new UserError(
+    `${shown}: ${part} "${name}" is ${there.datatype} [${there.shape}], wanted ${datatype} [${shape}]`,
+  )
+}
+
+/** What is wanted and is not there, or is there with another type. */
+function unlike(wanted: Wanted, found: readonly TensorFact[]) {
+  return Object.entries(wanted).flatMap(([name, { datatype, shape }]) => {
     const there = found.find((tensor) => tensor?.name === name)
-    if (!there) throw new UserError(`${shown}: it has no ${part} "${name}"; does it serve the step contract?`)
-    if (there.datatype !== datatype || there.shape?.length !== shape.length)
-      throw new UserError(
-        `${shown}: ${part} "${name}" is ${there.datatype} [${there.shape}], wanted ${datatype} [${shape}]`,
-      )
-  }
+    const fits = there?.datatype === datatype && there.shape?.length === shape.length
+    return fits ? [] : [{ name, there, datatype, shape }]
+  })
 }

@@ -173,9 +173,7 @@ export function readAnswer(tensors: Tensors, { jobs }: PassRequest, vocab: numbe
   const read = (name: keyof typeof stepOutputs) => checked(tensors, name, stepOutputs[name]) as readonly number[]
   const missing = read('missing')
   if (missing.length > 0) return { kind: 'missing', handles: [...missing] }
-  const stranger = read('top_ids').find((id) => !(id >= 0 && id < vocab))
-  if (stranger !== undefined)
-    throw new MalformedBody(`top_ids: ${stranger} is no id of the vocabulary, 0 … ${vocab - 1}`)
+  checkIds('top_ids', read('top_ids'), vocab)
   const [ids, logProbs] = [new Cursor('top_ids', rows(read('top_ids'), top)), rowsOf('top_logprobs', top)]
   const [entropy, set, score] = (['entropy', 'set_logprobs', 'score_logprobs'] as const).map(
     (name) => new Cursor(name, [...read(name)]),
@@ -229,6 +227,13 @@ export function readFacts(tensors: Tensors): PassFacts {
   if (facts.logitsShift !== 0 && facts.logitsShift !== 1)
     throw new MalformedBody(`facts: logitsShift is ${String(facts.logitsShift)}`)
   return facts as unknown as PassFacts
+}
+
+/** @throws {MalformedBody} for what the head does not score. */
+export function checkIds(name: string, ids: readonly number[], vocab: number): void {
+  const stranger = ids.find((id) => !(id >= 0 && id < vocab))
+  if (stranger !== undefined)
+    throw new MalformedBody(`${name}: ${stranger} is no id of the vocabulary, 0 … ${vocab - 1}`)
 }
 
 export function checked(tensors: Tensors, name: string, { datatype, shape }: Slot): Tensor['data'] {
