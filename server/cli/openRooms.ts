@@ -1,10 +1,5 @@
 /** The composition root: opens bundle, tokenizer and engine, and hands a session what it needs. */
-import { systemClock } from '../base/clock.ts'
 import { BundleError, UserError } from '../base/errors.ts'
-import { CanvasCache } from '../cache/canvasCache.ts'
-import { EncodingCache } from '../cache/encodingCache.ts'
-import { Turns } from '../cache/turns.ts'
-import { Denoiser } from '../denoise/denoiser.ts'
 import { LoopDenoiser } from '../denoise/loopDenoiser.ts'
 import type { Keep } from '../denoise/wholeSurroundings.ts'
 import { isTextEndpoint } from '../endpoint/textEndpoint.ts'
@@ -19,6 +14,7 @@ import type { Rooms } from '../session/fillGap.ts'
 import type { SessionModel } from '../session/sessionModel.ts'
 import { type OpenedElsewhere, openElsewhere } from './openElsewhere.ts'
 import { type OpenedEngine, openLocalEngine, openRemoteEngine, type RemoteEngine } from './openEngine.ts'
+import { roomsOver } from './roomsOver.ts'
 
 export interface OpenRooms extends Rooms {
   readonly engine: Engine
@@ -53,8 +49,6 @@ export interface RoomOptions {
   readonly verify?: boolean
 }
 
-/** A row of the default model takes 46 kB: about four windows of prefix, and half a dozen suffixes. */
-const [prefixBytes, suffixBytes] = [96 * 1024 * 1024, 16 * 1024 * 1024]
 /** Slots of a canvas: 8 measured best of 8, 16 and 24 (CHANGELOG). */
 const preferredSlots = 8
 /** Steps between two whole passes when rows are kept. */
@@ -104,19 +98,6 @@ export async function openRooms(dir: string, options: RoomOptions = { cache: tru
       infiller?.close()
       await engine.close()
     },
-  }
-}
-
-/** What each session has of its own over an engine: caches and the batch loop. */
-export function roomsOver(engine: Engine, model: SessionModel, cache: boolean): Rooms {
-  const turns = new Turns()
-  return {
-    model,
-    prefixes: new EncodingCache(engine, { maxBytes: prefixBytes, enabled: cache }, turns),
-    suffixes: new EncodingCache(engine, { maxBytes: suffixBytes, enabled: cache }, turns),
-    canvases: cache ? new CanvasCache(engine) : undefined,
-    denoiser: new Denoiser(engine),
-    now: systemClock.now,
   }
 }
 

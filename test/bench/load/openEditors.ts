@@ -7,7 +7,8 @@
 
 import { EngineWhenNeeded } from '../../../server/cli/engineWhenNeeded.ts'
 import { openLocalEngine, openRemoteEngine } from '../../../server/cli/openEngine.ts'
-import { engineOptions, roomsOver, sessionModel } from '../../../server/cli/openRooms.ts'
+import { engineOptions, sessionModel } from '../../../server/cli/openRooms.ts'
+import { roomsOver } from '../../../server/cli/roomsOver.ts'
 import { openBundle, openTokens } from '../../../server/model/openBundle.ts'
 import { readTokenizer } from '../../../server/model/tokenizer.ts'
 import { type EditorSession, openEditor } from '../typing/editor.ts'
