@@ -1,6 +1,8 @@
 /** `lacuna complete`: fills one or several gaps of a file and prints what belongs there. */
 import { readFile } from 'node:fs/promises'
+import { pathToFileURL } from 'node:url'
 import { messageOf, UserError } from '../base/errors.ts'
+import { filesBeside } from '../config/nearbyFiles.ts'
 import { resolveModel } from '../model/store.ts'
 import { fillHoles } from '../session/fillGap.ts'
 import { askedFor, type FilledHole, type HolesRequest } from '../session/gaps.ts'
@@ -32,6 +34,7 @@ export const complete: Command = {
     },
     'engine-model': { type: 'string', value: 'NAME', help: 'with --engine: the model as that server calls it' },
     'or-here': { type: 'boolean', help: 'with --engine: this machine computes while the server is gone' },
+    alone: { type: 'boolean', help: 'do not hear what files of the same kind in the same folder say' },
     'max-tokens': { type: 'string', value: 'N', help: `at most N tokens for each place (default ${defaultMaxTokens})` },
     block: { type: 'boolean', help: 'fill as many lines as belong there, not only the rest of the line' },
     'no-cache': { type: 'boolean', help: 'keep nothing that was encoded; the answer is the same' },
@@ -72,7 +75,8 @@ export const complete: Command = {
     const rooms = await openRooms(await resolveModel(args.text('model')), options)
     const load = performance.now() - began
     try {
-      const request = { text, holes, maxTokens, certainty: askedFor, languageId: languageOf(file) }
+      const nearby = args.flag('alone') ? [] : await textsBeside(file)
+      const request = { text, nearby, holes, maxTokens, certainty: askedFor, languageId: languageOf(file) }
       const filled = await fillHoles(rooms, request, new AbortController().signal)
       if (!args.flag('json')) {
         for (const [i, hole] of filled.holes.entries())
@@ -174,6 +178,13 @@ async function readDocument(file: string, terminal: Terminal): Promise<string> {
   } catch (error) {
     throw new UserError(`cannot read ${file}: ${messageOf(error)}`)
   }
+}
+
+/** As an editor has it that has nothing else open. */
+async function textsBeside(file: string): Promise<string[]> {
+  if (file === '-') return []
+  const files = await filesBeside(() => 0).read(pathToFileURL(file).href)
+  return files.map(({ text }) => text)
 }
 
 /** LSP's name of the language, by the file's ending; only brackets, comments and quotes depend on it. */

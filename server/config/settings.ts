@@ -44,6 +44,13 @@ export const settingsSchema = z.object({
     .describe('In mode manual, answer the menu too: for editors whose own automatic completion is switched off.'),
   completion: z.boolean().default(true).describe("Offer completions in the editor's menu; false: ghost text only."),
   inline: z.boolean().default(true).describe('Offer ghost text (inline completions).'),
+  nearby: z
+    .boolean()
+    .default(true)
+    .meta(user)
+    .describe(
+      'Hear what other open documents, and files of the same kind in the same folder, say comes next. Private files never.',
+    ),
   maxTokens: z.int().min(1).max(1024).default(64).describe('The longest completion, in tokens.'),
   showAbove: z
     .number()

@@ -32,6 +32,7 @@ export interface CommandClient {
   readonly show: (type: MessageType, message: string) => void
   readonly log: Log
   readonly clock: Clock
+  readonly nearby: (snapshot: Snapshot) => readonly string[]
   /**
    * Commands that are done when they are answered; what they return is the answer, and a `UserError` says what is wrong
    * with the arguments.
@@ -151,7 +152,7 @@ export class Commands {
       const { text, languageId } = snapshot
       const { message, wish } = argument
       const request = {
-        ...{ name, text, languageId, selection: span },
+        ...{ name, text, languageId, selection: span, nearby: this.client.nearby(snapshot) },
         ...(message === undefined ? {} : { message }),
         ...(wish === undefined ? {} : { wish }),
       }

@@ -10,7 +10,7 @@ interface Open {
 }
 
 export class Documents {
-  private readonly opened = new Map<string, Open>() // by uri
+  private readonly opened = new Map<string, Open>() // by uri, the last that was opened or changed last
 
   /** Of those that are open. */
   get count(): number {
@@ -19,6 +19,7 @@ export class Documents {
 
   open({ uri, languageId, version, text }: TextDocumentItem): void {
     const document = TextDocument.create(uri, languageId, version, text)
+    this.opened.delete(uri)
     this.opened.set(uri, { document, snapshot: { uri, languageId, version, text } })
   }
 
@@ -40,11 +41,18 @@ export class Documents {
       throw error
     }
     open.snapshot = { ...open.snapshot, version, text: document.getText() }
+    this.opened.delete(uri)
+    this.opened.set(uri, open)
     return true
   }
 
   close(uri: string): void {
     this.opened.delete(uri)
+  }
+
+  /** All of them, the last that was opened or changed first. */
+  snapshots(): Snapshot[] {
+    return [...this.opened.values()].map(({ snapshot }) => snapshot).reverse()
   }
 
   /** The same object for as long as the document stays as it is. */

@@ -25,6 +25,7 @@ export interface Answering {
   readonly documents: Documents
   readonly session: LazySession
   readonly settings: () => Settings
+  readonly nearby: (snapshot: Snapshot) => readonly string[]
   /** The answer in place of the model's, where modes or private files have it so. */
   readonly instead: (asked: Asked, budgetMs: number) => Answer | undefined | Promise<Answer | undefined>
   readonly failed: (what: string, error: unknown) => void
@@ -90,7 +91,7 @@ export async function outcomeOf(
 }
 
 async function answerTo(
-  { documents, session: lazy, instead, failed }: Answering,
+  { documents, session: lazy, nearby, instead, failed }: Answering,
   request: InfillRequest,
   { trigger, budgetMs }: Question,
   signal: AbortSignal,
@@ -104,7 +105,8 @@ async function answerTo(
   if (!session) return { kind: 'pending' }
   if (!isCurrent(documents, request.snapshot)) return { kind: 'superseded' }
   try {
-    return await session.request({ ...request, waitedMs: performance.now() - began }, signal)
+    const beside = { nearby: nearby(request.snapshot) }
+    return await session.request({ ...request, ...beside, waitedMs: performance.now() - began }, signal)
   } catch (error) {
     if (error instanceof EngineGoneError)
       lazy.lost(session, error).catch((failure: unknown) => failed('closing the engine', failure))

@@ -27,6 +27,7 @@ export interface Takers {
   readonly log: Log
   readonly initialize: (params: InitializeParams) => InitializeResult | ResponseError<never>
   readonly initialized: () => Promise<void>
+  readonly opened: (uri: string) => void
   readonly shutdown: () => void
 }
 
@@ -43,6 +44,7 @@ export function route(connection: Connection, takers: Takers): void {
     documents.open(textDocument)
     commands.changed(textDocument.uri) // some clients open again what is open
     void rules.of(textDocument.uri) // looked up before anybody asks
+    takers.opened(textDocument.uri)
   })
   connection.onDidChangeTextDocument(({ textDocument: { uri, version }, contentChanges }) => {
     try {

@@ -13,8 +13,10 @@ import {
 import { systemClock } from '../base/clock.ts'
 import { Aborted, messageOf, stackOf } from '../base/errors.ts'
 import { type Log, stderrLog } from '../base/log.ts'
+import { NearbyFiles } from '../config/nearbyFiles.ts'
 import type { Settings } from '../config/settings.ts'
 import { WorkspaceRules } from '../config/workspaceRules.ts'
+import type { Snapshot } from '../session/session.ts'
 import { serverCapabilities } from './capabilities.ts'
 import { type ClientProfile, clientProfile } from './clientProfiles.ts'
 import { actionClient } from './codeActions.ts'
@@ -26,6 +28,7 @@ import { debugInformation } from './debugInformation.ts'
 import { Documents } from './documents.ts'
 import { LazySession } from './lazySession.ts'
 import { Lifecycle } from './lifecycle.ts'
+import { Nearby } from './nearby.ts'
 import { route } from './routes.ts'
 import { ServerLog } from './serverLog.ts'
 import type { ServerOptions } from './serverOptions.ts'
@@ -77,6 +80,12 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     now: () => clock.now(),
     warn: (sentences) => user.warn(sentences),
   })
+  const files = new NearbyFiles({
+    isPrivate: async (uri) => (await rules.of(uri)).private !== undefined,
+    now: () => clock.now(),
+  })
+  const beside = new Nearby(documents, files, rules)
+  const nearby = (snapshot: Snapshot) => (configuration.settings.nearby ? beside.textsFor(snapshot) : [])
   const triggers = new Triggers({
     settings: () => configuration.settings,
     restriction: () => configuration.restriction,
@@ -85,7 +94,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     changed: showMode,
   })
   const requests = new CompletionRequests({
-    ...{ documents, session, failed, replying, log },
+    ...{ documents, session, nearby, failed, replying, log },
     settings: () => configuration.settings,
     profile: () => profile,
     refusal: () => lifecycle.refusal(),
@@ -100,8 +109,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   const commands = new Commands(connection, documents, session, {
     edits: () => editClient(capabilities),
     show: (type, message) => user.show(type, message),
-    log,
-    clock,
+    ...{ log, clock, nearby },
     immediate: {
       'lacuna.printDebugInformation': () =>
         debugInformation({ version, configuration, triggers, status, usage, profile, documents, session }),
@@ -116,6 +124,8 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     ...{ lifecycle, configuration, documents, rules, session, requests, commands, cursor, usage, log },
     ...{ initialize, initialized },
     actionClient: () => actionClient(capabilities, profile),
+    // What lies beside it is read before anybody asks.
+    opened: (uri) => void (configuration.settings.nearby && files.of(uri)),
     // Not awaited: `exit` comes after the reply, and waits for it.
     shutdown: () => void close(),
   })

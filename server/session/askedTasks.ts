@@ -9,6 +9,8 @@ import { askedFor, type FilledHole, type HolesRequest } from './gaps.ts'
 
 export interface FillRequest extends LaidOut {
   readonly languageId: string
+  /** As in `InfillRequest`. */
+  readonly nearby?: readonly string[]
   readonly maxTokens: number // of each hole
 }
 
@@ -21,11 +23,11 @@ export interface FillRequest extends LaidOut {
  */
 export async function fillText(
   rooms: Rooms,
-  { text, holes, languageId, maxTokens }: FillRequest,
+  { text, nearby = [], holes, languageId, maxTokens }: FillRequest,
   signal: AbortSignal,
   onProgress: (writtenUnits: number) => void,
 ): Promise<(FilledText | undefined)[]> {
-  const request = { text, languageId, maxTokens, certainty: askedFor }
+  const request = { text, nearby, languageId, maxTokens, certainty: askedFor }
   const fill = async (some: HolesRequest['holes'], writtenUnits: number) => {
     const filled = await fillHoles(rooms, { ...request, holes: some }, signal, (edits) =>
       onProgress(edits.reduce((sum, edit) => sum + (edit?.text.length ?? 0), writtenUnits)),

@@ -2,6 +2,7 @@
 import type { TextEdit } from '../base/spans.ts'
 import { type PrepareRequest, prepareAction } from '../infill/actions/actions.ts'
 import { editsOf, layOut } from '../infill/actions/layOut.ts'
+import type { FillRequest } from './askedTasks.ts'
 import type { Session } from './session.ts'
 
 export { type ActionName, actionNames, type ListedDiagnostic, NotHere, type Offer } from '../infill/actions/action.ts'
@@ -15,7 +16,7 @@ export { listActions, type PrepareRequest, titleOf } from '../infill/actions/act
  */
 export async function carryOut(
   session: Pick<Session, 'fill'>,
-  request: PrepareRequest,
+  { nearby, ...request }: PrepareRequest & Pick<FillRequest, 'nearby'>,
   signal: AbortSignal,
   onProgress: (writtenUnits: number) => void,
 ): Promise<TextEdit[]> {
@@ -23,6 +24,10 @@ export async function carryOut(
   const laidOut = layOut(request.text, prepared)
   const { languageId } = request
   const { maxTokens } = prepared
-  const filled = await session.fill({ ...laidOut, languageId, maxTokens }, signal, onProgress)
+  const filled = await session.fill(
+    { ...laidOut, languageId, maxTokens, ...(nearby ? { nearby } : {}) },
+    signal,
+    onProgress,
+  )
   return editsOf(request.text, prepared, filled)
 }

@@ -14,8 +14,8 @@ import type { DraftedContext } from '../denoise/draftedSurroundings.ts'
 import type { Finish, Progress } from '../denoise/hole.ts'
 import type { HoleOrder } from '../denoise/holeOrder.ts'
 import type { LoopDenoiser } from '../denoise/loopDenoiser.ts'
-import { fileNgram } from '../infill/fileNgram.ts'
 import { type Infiller, NoInfill } from '../infill/infiller.ts'
+import { nearbyNgram } from '../infill/nearbyNgram.ts'
 import {
   endsInWord,
   type HolesPlan,
@@ -219,7 +219,7 @@ async function readContext(
 
 function denoiseRequest(
   { pieces, texts, held }: HolesPlan,
-  { text, holes, maxTokens: wanted, certainty }: HolesRequest,
+  { text, nearby = [], holes, maxTokens: wanted, certainty }: HolesRequest,
   model: SessionModel,
   { order, drafting, begun }: Way,
   context: CanvasContext,
@@ -235,7 +235,7 @@ function denoiseRequest(
   const recallOf = (i: number): Recall => {
     const { span, scope } = holes[i]!
     const before = toLineFeeds(text.slice(0, span.start))
-    return fileNgram(before.slice(0, before.length - held[i]!.length), toLineFeeds(text.slice(span.end)), {
+    return nearbyNgram(before.slice(0, before.length - held[i]!.length), toLineFeeds(text.slice(span.end)), nearby, {
       ...{ held: held[i]!, encode: model.encode, decode: model.decode, endsAtLineBreak: scope === 'line' },
     })
   }

@@ -7,6 +7,8 @@ import { type HolesPlan, lineBreakOf, type Scope } from '../infill/plan.ts'
 
 export interface GapRequest {
   readonly text: string
+  /** Texts of other documents that may say what comes next, the nearest first; LF line ends only (default: none). */
+  readonly nearby?: readonly string[]
   readonly offset: number // UTF-16 units
   readonly scope: Scope
   readonly maxTokens: number

@@ -248,14 +248,13 @@ export class LiveSession implements Session {
       })
   }
 
-  private begin(place: Place, { text, offset }: Virtual, { invoked, snapshot }: InfillRequest): Job {
+  private begin(place: Place, { text, offset }: Virtual, { invoked, snapshot, nearby = [] }: InfillRequest): Job {
     this.jobs.get(place.uri)?.controller.abort(new Aborted('superseded'))
     this.readers.get(place.uri)?.abort(new Aborted('superseded')) // it goes on as what is waited for
     const controller = new AbortController()
     const { maxTokens, showAbove } = this.options.settings()
     const gap = {
-      text,
-      offset,
+      ...{ text, nearby, offset },
       languageId: snapshot.languageId,
       scope: invoked && isBlockPlace(text, offset) ? ('block' as const) : ('line' as const),
       maxTokens,

@@ -21,6 +21,8 @@ export interface InfillRequest {
   readonly offset: number // UTF-16 code units into `snapshot.text`
   /** Asked for by hand: no debounce, a longer budget, whatever the model has to say. */
   readonly invoked: boolean
+  /** Texts of other documents that may say what comes next, the nearest first; LF line ends only (default: none). */
+  readonly nearby?: readonly string[]
   /** What of the budget was spent before the session saw the request, in milliseconds. */
   readonly waitedMs?: number
   /** The chosen item of the editor's menu: it would replace `span`; the completion must begin with `text`. */

@@ -18,6 +18,7 @@ test('nothing said: the defaults', () => {
     logText: false,
     completion: true,
     inline: true,
+    nearby: true,
     maxTokens: 64,
     showAbove: 0.5,
     completionBudgetMs: 80,
@@ -138,9 +139,9 @@ test('a file of a workspace may restrict and nothing else', () => {
   ])
 })
 
-test('whatever leads out of the editor is set by the user alone', () => {
+test('whatever leads out of the editor, or to other files, is set by the user alone', () => {
   const names = settingNames.filter((name) => isSetting(name) && whoMaySet(name) === 'user')
-  expect(names).toEqual(['model', 'providers', 'engine', 'engineModel', 'engineElse', 'logFile', 'logText'])
+  expect(names).toEqual(['nearby', 'model', 'providers', 'engine', 'engineModel', 'engineElse', 'logFile', 'logText'])
 })
 
 test('of several opinions the strictest counts', () => {

@@ -13,6 +13,8 @@ export interface Case {
   readonly languageId: string
   readonly text: string // with the gap closed, LF line ends
   readonly offset: number // UTF-16 units
+  /** Texts of the files beside it, as the product would find them (default: none). */
+  readonly nearby?: readonly string[]
   /** What is asked for: the rest of the line, or as many lines as belong there. */
   readonly scope: 'line' | 'block'
   readonly maxTokens: number

@@ -47,7 +47,11 @@ export async function openBenchmark(options: Options, folder: string): Promise<B
       return againstReference(benchmark, sets, true, await sandbox(), drawing)
     }
     case 'rest-of-line':
-      return restOfLine(heldOutFolder(options.files), { ...drawing, languages: options.languages })
+      return restOfLine(heldOutFolder(options.files), {
+        ...drawing,
+        languages: options.languages,
+        alone: options.alone,
+      })
   }
 }
 
@@ -82,6 +86,8 @@ export async function openAnswerers(options: Options): Promise<OpenAnswerers> {
         return fileNgram(rooms!.model, 'file')
       case 'ngram-in-window':
         return fileNgram(rooms!.model, 'window')
+      case 'ngram-nearby':
+        return fileNgram(rooms!.model, 'nearby')
       case 'reference':
         return reference
       case 'broken':

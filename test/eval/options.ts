@@ -11,6 +11,7 @@ export const answererNames = [
   'base-suffix-first',
   'ngram',
   'ngram-in-window',
+  'ngram-nearby',
   'reference',
   'broken',
 ] as const
@@ -39,6 +40,7 @@ export const help = `npm run eval -- BENCHMARK [options]
   --split NAME          of humaneval-infilling: single-line or multi-line (default: both)
   --files DIR           of rest-of-line: files as test/bench/fetchFiles.sh lays them
   --languages LIST      of rest-of-line: by LSP's names, like python,typescript (default: all there are files of)
+  --alone               of rest-of-line: without the files beside each file, which an editor's user has
   --replay N            of rest-of-line: then a person types N characters of two files of each language, in real time
   --canvas N, --weights stored, --threads N, --show-above P
                         as of the product's own options
@@ -67,6 +69,7 @@ export interface Options {
   readonly split?: string | undefined
   readonly files?: string | undefined
   readonly languages?: readonly string[] | undefined
+  readonly alone: boolean
   readonly replay?: number | undefined
   readonly canvas?: number | undefined
   readonly stored: boolean
@@ -126,6 +129,7 @@ export function readOptions(argv: readonly string[], env: NodeJS.ProcessEnv): Op
     split: values.split,
     files: values.files,
     languages: values.languages?.split(','),
+    alone: values.alone ?? false,
     replay: count('replay', values.replay, 1),
     canvas: count('canvas', values.canvas, 1),
     stored: values.weights === 'stored',
@@ -152,7 +156,7 @@ function parsed(argv: readonly string[]) {
         ...{ languages: text },
         ...{ server: text, 'server-settings': text, 'server-name': text, patience: text, replay: text, canvas: text },
         ...{ weights: text, threads: text, 'show-above': text, out: text, resume: text, processes: text },
-        ...{ fresh: flag, 'no-isolation': flag, json: flag, worker: flag, help: { ...flag, short: 'h' } },
+        ...{ alone: flag, fresh: flag, 'no-isolation': flag, json: flag, worker: flag, help: { ...flag, short: 'h' } },
       },
     })
   } catch (error) {

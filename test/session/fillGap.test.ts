@@ -178,3 +178,19 @@ describe('the base reads along', () => {
     expect((await fill('x =║', twoMinds, { verify: true })).shown).toBe(' nope')
   })
 })
+
+test('other documents have a say in what comes next', async () => {
+  const marked = 'the_same_line_stands_before_both = 1\nx = open_wi║\nmore'
+  const { text, cursor } = parseMarked(marked)
+  // A model that leaves the gap empty.
+  const rooms = roomsOver(new ScriptedEngine(document(text), byteEngine), {
+    drafting: { distance: 24, slots: 23, open: 5, begun: 8 },
+  })
+  const request = { text, offset: cursor!, scope: 'line' as const, maxTokens: 32, certainty: askedFor }
+  const shown = async (nearby: readonly string[]) => {
+    const filled = await fillGap(rooms, { ...request, nearby }, new AbortController().signal)
+    return filled.kind === 'completion' ? filled.edit.text : filled.reason
+  }
+  expect(await shown([])).toBe('the model left the gap empty')
+  expect(await shown(['the_same_line_stands_before_both = 1\nx = open_with(path)\n'])).toBe('th(path)')
+})

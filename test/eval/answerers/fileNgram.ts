@@ -1,23 +1,26 @@
 /**
  * No model: what followed, elsewhere, the longest piece of text that ends like the text before the gap; letter by letter.
- * Elsewhere in the whole file, which is more than the models see, or in the window that they see. Stop, filters and limit
- * are the product's.
+ * Elsewhere in the whole file, which is more than the models see, or in the window that they see, or in the file and those beside
+ * it. Stop, filters and limit are the product's.
  */
 import type { SessionModel } from '../../../server/session/sessionModel.ts'
 import type { Answerer } from '../benchmark.ts'
 import { finishedEdit, planOf } from './finishAsProduct.ts'
 
-export type Sight = 'file' | 'window'
+export type Sight = 'file' | 'window' | 'nearby'
+
+const names = { file: 'ngram', window: 'ngram-in-window', nearby: 'ngram-nearby' } as const
 
 export function fileNgram(model: SessionModel, sight: Sight): Answerer {
   return {
-    name: sight === 'file' ? 'ngram' : 'ngram-in-window',
+    name: names[sight],
     about: { longest: longestMatch },
     async ask(gap) {
       const began = performance.now()
       const plan = planOf(gap, model)
-      const { text: whole, offset } = gap
-      const pieces = sight === 'file' ? [whole.slice(0, offset), whole.slice(offset)] : plan.pieces
+      const { text: whole, offset, nearby = [] } = gap
+      const beside = sight === 'nearby' ? nearby.map((text) => `\n${text}`).join('') : ''
+      const pieces = sight === 'window' ? plan.pieces : [whole.slice(0, offset), whole.slice(offset) + beside]
       const most = gap.maxTokens * 16 // characters; the limit in tokens is kept below
       const text = copied(pieces, most, gap.scope === 'line')
       const ids = model.encode(text).slice(0, gap.maxTokens)

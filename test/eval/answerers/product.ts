@@ -15,8 +15,8 @@ export function product(rooms: Rooms, about: Answerer['about'], showAbove: numbe
   return {
     name: 'lacuna',
     about: { ...about, showAbove },
-    async ask({ text, offset, scope, maxTokens, languageId }: Case) {
-      const gap = { text, offset, scope, maxTokens, languageId }
+    async ask({ text, nearby = [], offset, scope, maxTokens, languageId }: Case) {
+      const gap = { text, nearby, offset, scope, maxTokens, languageId }
       // Only rests of lines are shown unasked. First, so that the context is read when the time is taken.
       const seen = scope === 'line' ? await fillGap(rooms, { ...gap, certainty: unasked(showAbove) }, never) : undefined
       const filled = await fillGap(rooms, { ...gap, certainty: askedFor }, never)

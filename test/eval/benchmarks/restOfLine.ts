@@ -4,7 +4,9 @@
  */
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { UserError } from '../../../server/base/errors.ts'
+import { filesBeside } from '../../../server/config/nearbyFiles.ts'
 import { allLanguages, drawGaps } from '../../bench/gapCases.ts'
 import type { Benchmark, Case } from '../benchmark.ts'
 import { scoreEdits } from '../compareEdits.ts'
@@ -24,33 +26,42 @@ export function heldOutFolder(folder: string | undefined): string {
   return existsSync(inside) ? inside : folder
 }
 
-/** @param limit cases of each language. */
-export function restOfLine(
+/**
+ * @param limit cases of each language.
+ * @param alone without what lies beside the file.
+ */
+export async function restOfLine(
   folder: string,
   {
     limit = defaultLimit,
     seed,
     languages = allLanguages,
-  }: Drawing & { readonly languages?: readonly string[] | undefined },
-): Benchmark {
-  const cases = drawGaps(folder, limit, seed, languages).map((gap, i): Case => {
+    alone = false,
+  }: Drawing & { readonly languages?: readonly string[] | undefined; readonly alone?: boolean },
+): Promise<Benchmark> {
+  const beside = filesBeside(() => 0)
+  const nearbyOf = async (path: string) =>
+    alone ? [] : (await beside.read(pathToFileURL(join(folder, path)).href)).map(({ text }) => text)
+  const drawn = drawGaps(folder, limit, seed, languages).map(async (gap, i): Promise<Case> => {
     const { path, languageId, text, offset, truth } = gap
     return {
       key: `${i % limit} ${path}:${offset}`,
       group: languageId,
       languageId,
       text,
+      nearby: await nearbyOf(path),
       offset,
       scope: 'line',
       maxTokens,
       truth,
     }
   })
+  const cases = await Promise.all(drawn)
   if (cases.length === 0) throw new UserError(`${folder}: no file of ${languages.join(', ')}`)
   return {
     name: 'rest-of-line',
     // More of the same cases are the same run.
-    about: { files: sha256Of(JSON.stringify(filesOf(cases))), maxTokens },
+    about: { files: sha256Of(JSON.stringify(filesOf(cases))), maxTokens, nearby: !alone },
     cases,
     score: async (gap, answer) => scoreEdits(gap, answer),
   }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { believed, type FileNgramParts, fileNgram } from '../../server/infill/fileNgram.ts'
+import { believed, type NearbyNgramParts, nearbyNgram } from '../../server/infill/nearbyNgram.ts'
 import { parseMarked } from '../markup.ts'
 
 /** Tokens are words with the space before them, or single characters; ids are what they spell, numbered as they come. */
@@ -12,11 +12,11 @@ const encode = (text: string) =>
 const decode = (ids: readonly number[]) => ids.map((id) => words[id]).join('')
 
 /** What is recalled behind `leading`, spelled; `$` is the end. */
-function recalled(marked: string, leading = '', parts: Partial<FileNgramParts> = {}) {
+function recalled(marked: string, leading = '', parts: Partial<NearbyNgramParts> = {}, others: string[] = []) {
   const { text, cursor } = parseMarked(marked)
   const held = parts.held ?? ''
   const before = text.slice(0, cursor! - held.length)
-  const recall = fileNgram(before, text.slice(cursor!), { held, encode, decode, endsAtLineBreak: true, ...parts })
+  const recall = nearbyNgram(before, text.slice(cursor!), others, { held, encode, decode, endsAtLineBreak: true, ...parts })
   return recall(encode(leading)).map(({ id }) => (id === 'end' ? '$' : words[id]!))
 }
 
@@ -75,6 +75,22 @@ describe('what a file says should come next', () => {
 
   test('does not look at itself: the text before the gap matches itself everywhere', () => {
     expect(recalled('one two three four║\nfive')).toEqual([])
+  })
+
+  test('may stand in another document; a longer match counts, wherever it is', () => {
+    expect(recalled('x = open_wi║', '', {}, ['y = open_with(path)\n']).join('')).toBe('th(path)$')
+    expect(recalled('open_win()\nx = open_wi║', '', {}, ['y = open_with(path)\n']).join('')).toBe('th(path)$')
+    expect(recalled('x = open_win()\nx = open_wi║', '', {}, ['y = open_with(path)\n']).join('')).toBe('n()$')
+  })
+
+  test('of documents that say the same as strongly, is what the nearest says', () => {
+    const believe = { weightOf: () => 1 }
+    expect(recalled('open_wi║', '', believe, ['open_with(a)', 'open_win(b)']).join('')).toMatch(/^th/)
+    expect(recalled('open_win(c)\nopen_wi║', '', believe, ['open_with(a)']).join('')).toMatch(/^n/)
+  })
+
+  test('does not end where a document ends', () => {
+    expect(recalled('x = open_wi║', '', {}, ['y = open_wi'])).toEqual([])
   })
 
   test('takes a hundred thousand characters in a few milliseconds', () => {

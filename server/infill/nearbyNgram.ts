@@ -1,6 +1,6 @@
 /**
- * What the document itself says should come next: it followed, elsewhere in it, the longest piece of text that ends like the
- * text before the gap. The models see a window; this sees the whole file, and it can finish half a word.
+ * What the document, and others beside it, say should come next: it followed, elsewhere in them, the longest piece of text that
+ * ends like the text before the gap. The models see a window; this sees whole files, and it can finish half a word.
  *
  * Pure. Source: the longest-match n-gram of infini-gram (arXiv 2401.17377), over characters, as a cache language model
  * (arXiv 1612.04426): how much it is believed follows from how long the match is.
@@ -8,7 +8,7 @@
 import type { Recall, Recalled } from '../base/recall.ts'
 import type { Encode } from './tokenizeIncrementally.ts'
 
-export interface FileNgramParts {
+export interface NearbyNgramParts {
   readonly held: string // what the middle begins with; it stands between `before` and the gap
   readonly encode: Encode
   readonly decode: (ids: readonly number[]) => string
@@ -24,20 +24,23 @@ export interface Match {
 }
 
 const longestMatch = 64
-const sight = 32_768 // characters on either side of the gap
+const matchLengths = [32, 12, 4] // shorter ones tell nothing
+const sight = 131_072 // characters on either side of the gap
 const longestCopy = 48
 
 /**
  * @param before text left of the gap, without what is held back of it, which middles begin with.
  * @param after text right of the gap.
+ * @param others texts of other documents; where it matters, the nearest counts for most. LF line ends only, all of them.
  */
-export function fileNgram(before: string, after: string, parts: FileNgramParts): Recall {
+export function nearbyNgram(before: string, after: string, others: readonly string[], parts: NearbyNgramParts): Recall {
   const { held, encode, decode, endsAtLineBreak, weightOf = believed } = parts
+  const farthestFirst = others.toReversed()
   const [left, right] = [before.slice(-sight), after.slice(0, sight)]
   const recall = (leading: readonly number[]): readonly Recalled[] => {
     const told = decode(leading)
     const written = held.startsWith(told) ? held : told
-    const found = continuation(left, written, right)
+    const found = continuation(left, written, right, farthestFirst)
     if (!found) return []
     const weight = weightOf(found.match)
     if (weight <= 0) return []
@@ -86,22 +89,14 @@ function telling(alike: string, written: string): number {
 }
 
 /** What follows the longest match: of several the more frequent next character, of equals the place nearest before the gap. */
-function continuation(left: string, written: string, after: string): { text: string; match: Match } | undefined {
+function continuation(
+  left: string,
+  written: string,
+  after: string,
+  others: readonly string[],
+): { text: string; match: Match } | undefined {
   const before = left + written
-  let longest = 1
-  let places: (readonly [text: string, end: number])[] = []
-  const look = (text: string, last: number) => {
-    const final = before.charCodeAt(before.length - 1)
-    for (let end = 1; end <= last; end++) {
-      if (text.charCodeAt(end - 1) !== final) continue
-      const length = common(text, end, before)
-      if (length < longest) continue
-      if (length > longest) [longest, places] = [length, []]
-      places.push([text, end])
-    }
-  }
-  look(after, after.length - 1)
-  look(before, before.length - 1)
+  const { longest, places } = longestMatches(before, [...others, after, before])
   const votes = new Map<string, number>()
   for (const [text, end] of places) votes.set(text[end]!, (votes.get(text[end]!) ?? 0) + 1)
   const most = Math.max(...votes.values())
@@ -110,6 +105,31 @@ function continuation(left: string, written: string, after: string): { text: str
   const [text, end] = chosen
   const match = { length: longest, telling: telling(before.slice(-longest), written), agreeing: most / places.length }
   return { text: text.slice(end, end + longestCopy), match }
+}
+
+type MatchPlace = readonly [text: string, end: number]
+
+/** Where texts have most characters in common with the end of `before`, and something behind it. */
+function longestMatches(before: string, texts: readonly string[]): { longest: number; places: readonly MatchPlace[] } {
+  // Most places end in a rare piece of text; only where the end of a long one is nowhere a shorter one is looked for.
+  for (const least of matchLengths) {
+    const key = before.slice(-least)
+    if (key.length < least) continue
+    let longest = least
+    let places: MatchPlace[] = []
+    for (const text of texts) {
+      for (let at = text.indexOf(key); at >= 0; at = text.indexOf(key, at + 1)) {
+        const end = at + least
+        if (end === text.length) continue
+        const length = common(text, end, before)
+        if (length < longest) continue
+        if (length > longest) [longest, places] = [length, []]
+        places.push([text, end])
+      }
+    }
+    if (places.length > 0) return { longest, places }
+  }
+  return { longest: 0, places: [] }
 }
 
 /** Characters that `text` up to `end` and `before` have in common, from their ends. */

@@ -1,0 +1,130 @@
+/**
+ * The files beside a document that are of its kind and not private: what they say may come next in it too. Read behind the
+ * first answers and kept; looked at again after a while, when somebody asks. Links are not followed, and no folder but the
+ * document's is looked into.
+ */
+import { readdir, stat } from 'node:fs/promises'
+import { dirname, extname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { readSmallFile } from './smallFile.ts'
+import { pathOf, WorkspaceRules } from './workspaceRules.ts'
+
+export interface NearbyFile {
+  readonly path: string
+  readonly text: string
+}
+
+export interface NearbyFilesOptions {
+  /** Of a file's uri. */
+  readonly isPrivate: (uri: string) => Promise<boolean>
+  readonly now: () => number // ms
+}
+
+const freshMs = 30_000
+const keptFolders = 16
+const mostLooked = 256 // files of a folder whose times are asked for
+const mostRead = 9 // the document itself may be among them
+const mostUnits = 65_536 // UTF-16 units of one; larger ones are seldom written by hand
+const longestLine = 2_000
+
+interface Known {
+  files: readonly NearbyFile[]
+  readonly looking: Promise<readonly NearbyFile[]>
+  readonly at: number
+}
+
+export class NearbyFiles {
+  private readonly options: NearbyFilesOptions
+  private readonly known = new Map<string, Known>() // by kind and folder
+
+  constructor(options: NearbyFilesOptions) {
+    this.options = options
+  }
+
+  /** What is known now, perhaps a little old and then being looked at again: the last that were written first. */
+  of(uri: string): readonly NearbyFile[] {
+    const path = pathOf(uri)
+    return path === undefined ? [] : without(path, this.look(path).files)
+  }
+
+  /** The same once it has been looked for. Never rejects for what the disk says. */
+  async read(uri: string): Promise<readonly NearbyFile[]> {
+    const path = pathOf(uri)
+    return path === undefined ? [] : without(path, await this.look(path).looking)
+  }
+
+  private look(path: string): Known {
+    const [folder, kind] = [dirname(path), kindOf(path)]
+    const key = `${kind} ${folder}`
+    const before = this.known.get(key)
+    if (before && this.options.now() - before.at < freshMs) return before
+    const looking = kind === '' ? Promise.resolve([]) : this.filesOf(folder, kind)
+    const known: Known = { files: before?.files ?? [], looking, at: this.options.now() }
+    if (this.known.size >= keptFolders) this.known.clear() // they are read again
+    this.known.set(key, known)
+    void looking.then((files) => void (known.files = files))
+    return known
+  }
+
+  private async filesOf(folder: string, kind: string): Promise<readonly NearbyFile[]> {
+    const names = await readdir(folder, { withFileTypes: true }).then(
+      (entries) => entries.filter((entry) => entry.isFile() && kindOf(entry.name) === kind).map(({ name }) => name),
+      () => [], // not there, not ours, no folder: there is nothing beside it
+    )
+    const times = await Promise.all(
+      names.slice(0, mostLooked).map(async (name) => {
+        const path = join(folder, name)
+        return {
+          path,
+          time: await stat(path).then(
+            ({ mtimeMs }) => mtimeMs,
+            () => 0,
+          ),
+        }
+      }),
+    )
+    times.sort((a, b) => b.time - a.time || (a.path < b.path ? -1 : 1))
+    const files: NearbyFile[] = []
+    for (const { path } of times) {
+      if (files.length === mostRead) break
+      const text = await this.textOf(path)
+      if (text !== undefined) files.push({ path, text })
+    }
+    return files
+  }
+
+  /** Undefined where there is none that somebody wrote, or it is nobody's business. */
+  private async textOf(path: string): Promise<string | undefined> {
+    const file = await readSmallFile(path, 'refused')
+    if (file.kind !== 'text' || file.text.length > mostUnits || file.text.includes('\0')) return undefined
+    if (file.text.split('\n').some(({ length }) => length > longestLine)) return undefined
+    return (await this.options.isPrivate(pathToFileURL(path).href)) ? undefined : file.text.replace(/\r\n?/g, '\n')
+  }
+}
+
+/** Without an editor: what Git ignores and what is secret by its name is private. */
+export function filesBeside(now: () => number): NearbyFiles {
+  const rules = new WorkspaceRules({ folders: () => [], ignored: () => ({ user: [], merged: [] }), now })
+  return new NearbyFiles({ isPrivate: async (uri) => (await rules.of(uri)).private !== undefined, now })
+}
+
+/** Nor what one of the two was made from: `x.js` and `x.mjs`, say. A header is no such thing. */
+function without(path: string, files: readonly NearbyFile[]): readonly NearbyFile[] {
+  const isTwin = (other: string) => kindOf(path) === script && stemOf(other) === stemOf(path)
+  return files.filter((file) => file.path !== path && !isTwin(file.path)).slice(0, mostRead - 1)
+}
+
+function stemOf(path: string): string {
+  return path.slice(0, path.length - extname(path).length).replace(/\.d$/, '')
+}
+
+/** Endings of languages that are written side by side; any other is a kind of its own. */
+const script = 'js jsx mjs cjs ts tsx mts cts'
+const kinds = [script, 'c h cc cpp cxx hpp hh']
+const kindOfEnding = new Map(kinds.flatMap((endings) => endings.split(' ').map((ending) => [`.${ending}`, endings])))
+
+/** The same for files whose texts are alike; '' for a name without an ending. */
+export function kindOf(path: string): string {
+  const ending = extname(path).toLowerCase()
+  return kindOfEnding.get(ending) ?? ending
+}
