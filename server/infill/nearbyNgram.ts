@@ -68,12 +68,14 @@ function tokensBehind(leading: readonly number[], written: string, text: string,
 }
 
 /**
- * Fitted by expectation–maximisation on 407 tokens of 180 gaps in files of other packages: a match that not all places agree on
- * told nothing that the model did not know (0.00 to 0.03); one of 4 or 5 characters got 0.26, of 6 to 30 0.32 to 0.45, of more 0.89.
+ * Fitted on 588 gaps in files of other packages, along the true text: by expectation–maximisation a match that not all places
+ * agree on told nothing that the model did not know (0.01 to 0.09); of 4 or 5 characters 0.36, 6 to 30 0.31, more 0.70; where the
+ * line has told little 0.04, 0.08 to 0.14, 0.42. Rounded like this as many lines are exact: 38.8 % (37.9 with nothing there).
  */
 export function believed({ length, telling, agreeing }: Match): number {
-  if (agreeing < 1 || length < 4 || telling < 3) return 0
-  return length <= 5 ? 0.25 : length <= 30 ? 0.4 : 0.85
+  if (agreeing < 1 || length < 4) return 0
+  const weight = length <= 5 ? 0.25 : length <= 30 ? 0.4 : 0.85
+  return telling < 3 ? 0.4 * weight : weight
 }
 
 /**

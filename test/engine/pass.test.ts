@@ -8,7 +8,7 @@ import * as ort from 'onnxruntime-node'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { engineOptions } from '../../server/cli/openRooms.ts'
 import { runsOf, type Segment } from '../../server/engine/onnx/encodings.ts'
-import { PassRunner, type RowGroup } from '../../server/engine/onnx/pass.ts'
+import { type GroupResult, PassRunner, type RowGroup } from '../../server/engine/onnx/pass.ts'
 import type { EngineOptions } from '../../server/engine/onnx/protocol.ts'
 import { openBundle } from '../../server/model/openBundle.ts'
 import { randomBundle } from '../model/randomBundle.ts'
@@ -18,6 +18,7 @@ let root: string
 let session: ort.InferenceSession
 let options: EngineOptions
 let columns: number[]
+let shapes: string[] // sequences × rows
 beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), 'lacuna-pass-'))
   const bundle = await openBundle((await randomBundle(root, {}, 7)).f32)
@@ -31,8 +32,10 @@ afterAll(async () => {
 
 function openRunner(): PassRunner {
   columns = []
+  shapes = []
   const run = (feeds: ort.InferenceSession.FeedsType, fetches: string[]) => {
     columns.push((feeds.past_position_ids as ort.Tensor).dims[1]!)
+    shapes.push((feeds.input_ids as ort.Tensor).dims.join(' × '))
     return session.run(feeds, fetches)
   }
   const noting = { run } as ort.InferenceSession
@@ -107,19 +110,81 @@ test('where text and canvases have a session each, a pass over both answers what
   const found = await split.run(groups, [5, 7])
   expect(fed).toEqual(['text 5, gate false', 'canvas 12, gate false'])
   expect(found).toHaveLength(groups.length)
-  for (const [i, { prediction, kept }] of found.entries()) {
-    expect(prediction.topIds).toEqual(wanted[i]!.prediction.topIds)
-    expectClose(prediction.topLogProbs.flat(), wanted[i]!.prediction.topLogProbs.flat())
-    const floats = (all: typeof kept) =>
-      all.flatMap(({ keys, values }) => [...keys, ...values].flatMap((one) => [...one]))
-    expectClose(floats(kept), floats(wanted[i]!.kept))
-  }
+  for (const [i, result] of found.entries()) expectSame(result, wanted[i]!)
   fed.length = 0
   await split.run(groups.slice(0, 1), [])
   expect(fed).toEqual(['canvas 5, gate false'])
 })
 
+test('contexts with nothing in common are sequences of a batch; whatever shares one shares a sequence', async () => {
+  const runner = openRunner()
+  const contexts = [await read(runner, 100), await read(runner, 30), await read(runner, 70)]
+  const groups: RowGroup[] = [
+    { ...over(contexts[0]!, 5), keep: [{ first: 1, count: 2 }], scoreIds: [7] },
+    { ...over(contexts[1]!, 8), askedRows: [2, 7], keep: [{ first: 0, count: 8 }] },
+    over(contexts[2]!, 7),
+    { ...over(contexts[0]!, 3), kind: 'text', keep: [{ first: 0, count: 3 }] },
+    alone(6),
+  ]
+  const wanted: GroupResult[] = []
+  for (const group of groups) wanted.push(...(await runner.run([group], [5, 7])))
+  for (const order of [
+    [0, 1, 2, 3, 4],
+    [4, 2, 3, 1, 0],
+  ]) {
+    shapes.length = 0
+    const found = await runner.run(
+      order.map((i) => groups[i]!),
+      [5, 7],
+    )
+    expect(shapes).toEqual(['4 × 8'])
+    for (const [at, i] of order.entries()) expectSame(found[at]!, wanted[i]!)
+  }
+  shapes.length = 0
+  const [one, other] = await runner.run([groups[2]!, groups[1]!], [5, 7])
+  expect(shapes).toEqual(['2 × 8'])
+  expectSame(one!, wanted[2]!)
+  expectSame(other!, wanted[1]!)
+})
+
+test('the same context at another position is another sequence', async () => {
+  const runner = openRunner()
+  const context = await read(runner, 20)
+  const moved = (group: RowGroup): RowGroup => ({
+    ...group,
+    positions: group.positions.map((position) => position + 9),
+    firstPositions: [9],
+  })
+  const groups = [over(context, 4), moved(over(context, 4))]
+  shapes.length = 0
+  const together = await runner.run(groups, [])
+  expect(shapes).toEqual(['2 × 4'])
+  for (const [i, group] of groups.entries()) expectSame(together[i]!, (await runner.run([group], []))[0]!)
+})
+
+test('where most rows of a batch would be none, each context has a pass of its own', async () => {
+  const runner = openRunner()
+  const contexts = [await read(runner, 10), await read(runner, 12), await read(runner, 14)]
+  const groups = [over(contexts[0]!, 30), over(contexts[1]!, 2), over(contexts[2]!, 2)]
+  shapes.length = 0
+  const found = await runner.run(groups, [])
+  expect(shapes).toEqual(['1 × 30', '1 × 2', '1 × 2'])
+  for (const [i, group] of groups.entries()) expectSame(found[i]!, (await runner.run([group], []))[0]!)
+})
+
+function expectSame(found: GroupResult, wanted: GroupResult): void {
+  expect(found.prediction.topIds).toEqual(wanted.prediction.topIds)
+  for (const part of ['topLogProbs', 'entropy', 'setLogProbs', 'scoreLogProbs'] as const)
+    expectClose(found.prediction[part].flat(), wanted.prediction[part].flat())
+  expectClose(floatsOf(found), floatsOf(wanted))
+}
+
+function floatsOf({ kept }: GroupResult): number[] {
+  return kept.flatMap(({ keys, values }) => [...keys, ...values].flatMap((one) => [...one]))
+}
+
 function expectClose(found: readonly number[], wanted: readonly number[]): void {
   expect(found).toHaveLength(wanted.length)
-  expect(Math.max(0, ...found.map((value, i) => Math.abs(value - wanted[i]!)))).toBeLessThan(1e-4)
+  const apart = found.map((value, i) => (value === wanted[i] ? 0 : Math.abs(value - wanted[i]!)))
+  expect(Math.max(0, ...apart)).toBeLessThan(1e-4)
 }

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { believed, type NearbyNgramParts, nearbyNgram } from '../../server/infill/nearbyNgram.ts'
+import { believed, type Match, type NearbyNgramParts, nearbyNgram } from '../../server/infill/nearbyNgram.ts'
 import { parseMarked } from '../markup.ts'
 
 /** Tokens are words with the space before them, or single characters; ids are what they spell, numbered as they come. */
@@ -16,7 +16,13 @@ function recalled(marked: string, leading = '', parts: Partial<NearbyNgramParts>
   const { text, cursor } = parseMarked(marked)
   const held = parts.held ?? ''
   const before = text.slice(0, cursor! - held.length)
-  const recall = nearbyNgram(before, text.slice(cursor!), others, { held, encode, decode, endsAtLineBreak: true, ...parts })
+  const recall = nearbyNgram(before, text.slice(cursor!), others, {
+    held,
+    encode,
+    decode,
+    endsAtLineBreak: true,
+    ...parts,
+  })
   return recall(encode(leading)).map(({ id }) => (id === 'end' ? '$' : words[id]!))
 }
 
@@ -62,10 +68,22 @@ describe('what a file says should come next', () => {
     expect(recalled(text, '', { endsAtLineBreak: false }).join('')).toMatch(/^ items:\n {2}use\(item/)
   })
 
-  test('needs something in the line itself: what followed the line before elsewhere tells little', () => {
-    expect(recalled('one_line()\ntwo_lines()\n\none_line()\n║')).toEqual([])
-    expect(recalled('one_line()\ntwo_lines()\n\none_line()\n║', 'two')).toEqual([])
-    expect(recalled('one_line()\ntwo_lines()\n\none_line()\ntwo║').join('')).toBe('_lines()$')
+  test('is believed less where the line itself has told little: what followed the line before elsewhere', () => {
+    const weights: number[] = []
+    const weightOf = (match: Match) => {
+      weights.push(believed(match))
+      return 1
+    }
+    const others = 'one_line()\ntwo_lines()\n\none_line()\n'
+    for (const [marked, leading] of [
+      [`${others}║`, ''],
+      [`${others}║`, 'two'],
+      [`${others}two║`, ''],
+    ] as const)
+      expect(recalled(marked, leading, { weightOf }).join('')).toMatch(/_lines\(\)\$$/)
+    const [nothing, ownWriting, begun] = weights
+    expect(begun).toBeGreaterThan(2 * nothing!)
+    expect(begun).toBeGreaterThan(2 * ownWriting!)
   })
 
   test('is nothing in a file that says nothing', () => {

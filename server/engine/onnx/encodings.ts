@@ -66,28 +66,41 @@ export function runsOf(segment: Segment, rows: number): Run[] {
   return runs.reverse()
 }
 
+export function rowsIn(runs: readonly Run[]): number {
+  return runs.reduce((sum, { count }) => sum + count, 0)
+}
+
 /** Where a run lies in a buffer, in columns. */
 interface Placed extends Run {
   readonly column: number
 }
 
-const columnStep = 64 // capacities are multiples of this, so that a session sees few shapes
+export const columnStep = 64 // capacities are multiples of this, so that a session sees few shapes
+
+/** Per layer `[kvHeads, capacity, headDim]`. */
+export interface Columns {
+  readonly capacity: number
+  readonly keys: readonly Float32Array[]
+  readonly values: readonly Float32Array[]
+}
 
 /**
- * Keys and values side by side, as a pass takes them: per layer `[kvHeads, capacity, headDim]`. Columns that a pass does
- * not need are masked by it, so rows once copied stay where they are.
+ * Keys and values side by side, as a pass takes them. Columns that a pass does not need are masked by it, so rows once copied
+ * stay where they are.
  */
-export class ContextBuffer {
+export class ContextBuffer implements Columns {
   readonly shape: KeyValueShape
   capacity = 0
-  keys: Float32Array[] = []
-  values: Float32Array[] = []
+  keys: readonly Float32Array[] = []
+  values: readonly Float32Array[] = []
   lastUsed = 0
   private used = 0
   private placed = new WeakMap<Segment, Placed>() // a released segment is not kept for its copy
 
-  constructor(shape: KeyValueShape) {
+  /** @param columns where it is to lie, if not in memory of its own; it then holds no more than these. */
+  constructor(shape: KeyValueShape, columns?: Columns) {
     this.shape = shape
+    if (columns) ({ capacity: this.capacity, keys: this.keys, values: this.values } = columns)
   }
 
   /** How many rows of `runs` lie here already. */
@@ -97,11 +110,11 @@ export class ContextBuffer {
 
   /** Copies in what is missing; afterwards every run has a column. Starts over when too much here is of no use. */
   hold(runs: readonly Run[]): void {
-    const needed = runs.reduce((sum, run) => sum + run.count, 0)
+    const needed = rowsIn(runs)
     const missing = needed - this.overlap(runs)
     if (this.used + missing > needed + columnStep) this.clear()
     const absent = runs.filter((run) => (this.placed.get(run.segment)?.count ?? 0) < run.count)
-    this.reserve(this.used + absent.reduce((sum, run) => sum + run.count, 0))
+    this.reserve(this.used + rowsIn(absent))
     for (const run of absent) this.place(run)
   }
 

@@ -1,11 +1,13 @@
 /**
- * One forward pass: groups of rows from any number of jobs, packed into one sequence. Who sees whom is the bias: the
- * rows of a group see its context and each other (causally or fully), never another group. So where rows of text and of
- * canvases have a session each, a pass over both is two, and nobody sees anything else.
+ * One forward pass: groups of rows from any number of jobs. Those over the same context are packed into one sequence; those of
+ * other contexts are further sequences of a batch. Who sees whom is the bias: the rows of a group see its context and each other
+ * (causally or fully), never another group. So where rows of text and of canvases have a session each, a pass over both is two,
+ * and nobody sees anything else.
  */
 import * as ort from 'onnxruntime-node'
 import type { Positions, Prediction, RowSpan, TokenIds } from '../engine.ts'
-import { ContextBuffer, type KeyValueShape, type Run } from './encodings.ts'
+import { ContextBuffer, type KeyValueShape, type Run, rowsIn } from './encodings.ts'
+import { type HeldLanes, Lanes } from './lanes.ts'
 import type { Sessions } from './openSessions.ts'
 import type { EngineOptions } from './protocol.ts'
 
@@ -42,6 +44,8 @@ export interface GroupResult {
 
 const masked = -1e9 // finite: with −Infinity a row that sees nothing becomes NaN
 const bufferCount = 2
+const mostPadded = 1.5 // times the rows that there are; beyond, each lane has a pass of its own
+const lanesKept = 64 // passes without any, after which their memory is given back
 
 export class PassRunner {
   private readonly sessions: Sessions
@@ -50,6 +54,8 @@ export class PassRunner {
   private readonly buffers: ContextBuffer[] = []
   private readonly empty: ContextBuffer // never written to
   private pass = 0
+  private lanes: Lanes | undefined
+  private sinceLanes = 0
 
   constructor(sessions: Sessions, options: EngineOptions) {
     this.sessions = sessions
@@ -70,94 +76,111 @@ export class PassRunner {
     return groups.map(({ kind }) => (kind === 'text' ? ofText : ofCanvases).shift()!)
   }
 
+  /** Groups that share a context are one lane of a batch, rows one after the other; others have a lane of their own. */
   private async runOn(
     session: ort.InferenceSession,
     groups: readonly RowGroup[],
     setIds: TokenIds,
   ): Promise<GroupResult[]> {
+    const lanes = lanesOf(groups)
+    const widest = Math.max(...lanes.map(({ rows }) => rows))
+    const padded = widest * lanes.length > mostPadded * lanes.reduce((sum, { rows }) => sum + rows, 0)
+    const results = new Map<RowGroup, GroupResult>()
+    for (const together of padded ? lanes.map((lane) => [lane]) : [lanes])
+      for (const [group, result] of await this.runLanes(session, together, setIds)) results.set(group, result)
+    return groups.map((group) => results.get(group)!)
+  }
+
+  private async runLanes(
+    session: ort.InferenceSession,
+    lanes: readonly Lane[],
+    setIds: TokenIds,
+  ): Promise<(readonly [RowGroup, GroupResult])[]> {
     const { layers, kvHeads, headDim } = this.shape
-    const rowCount = groups.reduce((sum, group) => sum + group.ids.length, 0)
-    const placements = place(groups)
-    const buffers: ContextBuffer[] = []
-    for (const placement of placements) buffers.push(this.bufferFor(placement, buffers))
-    // Groups whose contexts stand at different positions cannot share columns: each placement has a buffer of its own,
-    // and the pass takes them one after the other. One placement is the rule.
-    const buffer = buffers.length === 1 ? buffers[0]! : joined(this.shape, buffers)
-    const offsets = buffers.map((_, i) => buffers.slice(0, i).reduce((sum, other) => sum + other.capacity, 0))
-    const pastCount = buffer.capacity
+    const { held, ...past } = this.hold(lanes)
+    const pastCount = past.capacity
+    const batch = lanes.length
+    const rowCount = Math.max(...lanes.map(({ rows }) => rows))
     const width = pastCount + rowCount
-
-    const inputIds = new BigInt64Array(rowCount)
-    const positions = new BigInt64Array(rowCount)
-    const pastPositions = new BigInt64Array(pastCount)
-    const denoising = new Float32Array(rowCount)
-    const bias = new Float32Array(rowCount * width).fill(masked)
-    const asked: number[] = []
-    const scored: number[] = []
-    let firstRow = 0
-    for (const group of groups) {
-      const at = placements.findIndex((placement) => placement.groups.includes(group))
-      const spans: [number, number][] = group.runs.map((run, i) => {
-        const column = offsets[at]! + buffers[at]!.columnOf(run)
-        for (let j = 0; j < run.count; j++) pastPositions[column + j] = BigInt(group.firstPositions[i]! + j)
-        return [column, column + run.count]
-      })
-      for (let i = 0; i < group.ids.length; i++) {
-        const row = firstRow + i
-        inputIds[row] = BigInt(group.ids[i]!)
-        positions[row] = BigInt(group.positions[i]!)
-        denoising[row] = group.kind === 'canvas' ? 1 : 0
-        for (const [from, to] of spans) bias.fill(0, row * width + from, row * width + to)
-        const seen = group.sees?.[i] ?? [{ first: 0, count: group.kind === 'canvas' ? group.ids.length : i + 1 }]
-        const column = row * width + pastCount + firstRow
-        for (const { first, count } of seen) bias.fill(0, column + first, column + first + count)
-      }
-      asked.push(...group.askedRows.map((row) => firstRow + row))
-      scored.push(...(group.scoreIds ?? group.askedRows.map(() => 0)))
-      firstRow += group.ids.length
-    }
-
     // The head divides by the number of rows: none would end the process.
-    const headRows = asked.length > 0 ? asked : [0]
-    const scoreIds = asked.length > 0 ? scored : [0]
+    const askedCount = Math.max(1, ...lanes.map(({ groups }) => askedIn(groups)))
+
+    const inputIds = new BigInt64Array(batch * rowCount)
+    const positions = new BigInt64Array(batch * rowCount)
+    const pastPositions = new BigInt64Array(batch * pastCount)
+    const denoising = new Float32Array(batch * rowCount)
+    const bias = new Float32Array(batch * rowCount * width).fill(masked)
+    const headRows = new BigInt64Array(batch * askedCount)
+    const scoreIds = new BigInt64Array(batch * askedCount)
+    const placed: Placed[] = []
+    for (const [i, { groups }] of lanes.entries()) {
+      const { lane, buffer } = held[i]!
+      let [firstRow, firstAsked] = [0, lane * askedCount]
+      for (const group of groups) {
+        const spans: [number, number][] = group.runs.map((run, i) => {
+          const column = buffer.columnOf(run)
+          for (let j = 0; j < run.count; j++)
+            pastPositions[lane * pastCount + column + j] = BigInt(group.firstPositions[i]! + j)
+          return [column, column + run.count]
+        })
+        for (let i = 0; i < group.ids.length; i++) {
+          const row = lane * rowCount + firstRow + i
+          inputIds[row] = BigInt(group.ids[i]!)
+          positions[row] = BigInt(group.positions[i]!)
+          denoising[row] = group.kind === 'canvas' ? 1 : 0
+          for (const [from, to] of spans) bias.fill(0, row * width + from, row * width + to)
+          const seen = group.sees?.[i] ?? [{ first: 0, count: group.kind === 'canvas' ? group.ids.length : i + 1 }]
+          const column = row * width + pastCount + firstRow
+          for (const { first, count } of seen) bias.fill(0, column + first, column + first + count)
+        }
+        for (const [i, row] of group.askedRows.entries()) {
+          headRows[firstAsked + i] = BigInt(firstRow + row)
+          scoreIds[firstAsked + i] = BigInt(group.scoreIds?.[i] ?? 0)
+        }
+        placed.push({ group, lane, firstRow, firstAsked })
+        firstRow += group.ids.length
+        firstAsked += group.askedRows.length
+      }
+    }
 
     const int64 = (data: BigInt64Array, dims: number[]) => new ort.Tensor('int64', data, dims)
     const feeds: Record<string, ort.Tensor> = {
-      input_ids: int64(inputIds, [1, rowCount]),
-      position_ids: int64(positions, [1, rowCount]),
-      past_position_ids: int64(pastPositions, [1, pastCount]),
-      attention_bias: new ort.Tensor('float32', bias, [1, 1, rowCount, width]),
-      rows: int64(BigInt64Array.from(headRows, BigInt), [1, headRows.length]),
-      score_ids: int64(BigInt64Array.from(scoreIds, BigInt), [1, scoreIds.length]),
+      input_ids: int64(inputIds, [batch, rowCount]),
+      position_ids: int64(positions, [batch, rowCount]),
+      past_position_ids: int64(pastPositions, [batch, pastCount]),
+      attention_bias: new ort.Tensor('float32', bias, [batch, 1, rowCount, width]),
+      rows: int64(headRows, [batch, askedCount]),
+      score_ids: int64(scoreIds, [batch, askedCount]),
       set_ids: int64(BigInt64Array.from(setIds.length ? setIds : [0], BigInt), [setIds.length || 1]),
     }
     // With two sessions the adapter, where it is, is in the matrices.
     if (this.options.hasAdapter && this.sessions.text === this.sessions.canvas)
-      feeds.denoising = new ort.Tensor('float32', denoising, [1, rowCount])
+      feeds.denoising = new ort.Tensor('float32', denoising, [batch, rowCount])
     for (let layer = 0; layer < layers; layer++) {
-      const dims = [1, kvHeads, pastCount, headDim]
-      feeds[`past.${layer}.key`] = new ort.Tensor('float32', buffer.keys[layer] ?? new Float32Array(), dims)
-      feeds[`past.${layer}.value`] = new ort.Tensor('float32', buffer.values[layer] ?? new Float32Array(), dims)
+      const dims = [batch, kvHeads, pastCount, headDim]
+      feeds[`past.${layer}.key`] = new ort.Tensor('float32', past.keys[layer] ?? new Float32Array(), dims)
+      feeds[`past.${layer}.value`] = new ort.Tensor('float32', past.values[layer] ?? new Float32Array(), dims)
     }
-    const fetches = asked.length > 0 ? ['top_ids', 'top_logprobs', 'entropy', 'set_logprobs'] : []
-    if (groups.some(({ scoreIds }) => scoreIds)) fetches.push('score_logprobs')
-    if (groups.some(({ logits, askedRows }) => logits && askedRows.length > 0)) fetches.push('logits')
-    if (groups.some(({ keep }) => keep.length > 0)) {
+    const all = placed.map(({ group }) => group)
+    const fetches = askedIn(all) > 0 ? ['top_ids', 'top_logprobs', 'entropy', 'set_logprobs'] : []
+    if (all.some(({ scoreIds }) => scoreIds)) fetches.push('score_logprobs')
+    if (all.some(({ logits, askedRows }) => logits && askedRows.length > 0)) fetches.push('logits')
+    if (all.some(({ keep }) => keep.length > 0)) {
       for (let layer = 0; layer < layers; layer++) fetches.push(`present.${layer}.key`, `present.${layer}.value`)
     }
     // Nothing is asked and nothing kept: no pass, and the runtime refuses an empty list.
     const outputs = fetches.length > 0 ? await session.run(feeds, fetches) : {}
-    const results = this.split(groups, outputs, rowCount, setIds.length > 0)
+    const results = this.split(placed, outputs, rowCount, setIds.length > 0)
     for (const output of Object.values(outputs)) output.dispose()
     return results
   }
 
   private split(
-    groups: readonly RowGroup[],
+    placed: readonly Placed[],
     outputs: ort.InferenceSession.ReturnType,
     rowCount: number,
     hasSet: boolean,
-  ): GroupResult[] {
+  ): (readonly [RowGroup, GroupResult])[] {
     const floats = (name: string) => outputs[name]?.data as Float32Array | undefined
     const topIds = outputs.top_ids?.data as BigInt64Array | undefined
     const topLogProbs = floats('top_logprobs')
@@ -169,9 +192,7 @@ export class PassRunner {
     const logits = floats('logits')
     const columns = logits ? logits.length / entropy!.length : 0
     const { layers, kvHeads, headDim } = this.shape
-    let firstRow = 0
-    let firstAsked = 0
-    return groups.map((group) => {
+    return placed.map(({ group, lane, firstRow, firstAsked }) => {
       const asked = group.askedRows.map((_, i) => firstAsked + i)
       const top = asked.length ? topIds!.length / (entropy!.length || 1) : 0
       const prediction = {
@@ -186,7 +207,7 @@ export class PassRunner {
         const data = floats(name)!
         const own = new Float32Array(kvHeads * count * headDim)
         for (let head = 0; head < kvHeads; head++) {
-          const start = (head * rowCount + firstRow + first) * headDim
+          const start = ((lane * kvHeads + head) * rowCount + firstRow + first) * headDim
           own.set(data.subarray(start, start + count * headDim), head * count * headDim)
         }
         return own
@@ -198,21 +219,29 @@ export class PassRunner {
         keys: perLayer('key', span),
         values: perLayer('value', span),
       }))
-      const result = { prediction, kept }
-      firstRow += group.ids.length
-      firstAsked += group.askedRows.length
-      return result
+      return [group, { prediction, kept }]
     })
   }
 
-  /** The buffer, none of `taken`, that already holds most of the runs, brought up to date; without runs no columns. */
-  private bufferFor({ runs }: Placement, taken: readonly ContextBuffer[]): ContextBuffer {
+  /** One lane lies in a buffer that outlives the pass; several lie one above the other, for as long as there are several. */
+  private hold(lanes: readonly Lane[]): HeldLanes {
+    if (lanes.length > 1) {
+      this.sinceLanes = 0
+      this.lanes ??= new Lanes(this.shape)
+      return this.lanes.hold(lanes.map(({ runs }) => runs))
+    }
+    if (++this.sinceLanes > lanesKept) this.lanes = undefined
+    const buffer = this.bufferFor(lanes[0]!.runs)
+    const { capacity, keys, values } = buffer
+    return { held: [{ lane: 0, buffer }], capacity, keys, values }
+  }
+
+  /** The one that already holds most of the runs, brought up to date; without runs no columns. */
+  private bufferFor(runs: readonly Run[]): ContextBuffer {
     if (runs.length === 0) return this.empty
-    const free = this.buffers.filter((buffer) => !taken.includes(buffer))
-    const total = runs.reduce((sum, run) => sum + run.count, 0)
-    let best = free.toSorted((a, b) => b.overlap(runs) - a.overlap(runs))[0]
-    if (!best || best.overlap(runs) < total / 2) {
-      best = this.buffers.length < bufferCount ? undefined : free.toSorted((a, b) => a.lastUsed - b.lastUsed)[0]
+    let best = this.buffers.toSorted((a, b) => b.overlap(runs) - a.overlap(runs))[0]
+    if (!best || best.overlap(runs) < rowsIn(runs) / 2) {
+      best = this.buffers.length < bufferCount ? undefined : this.buffers.toSorted((a, b) => a.lastUsed - b.lastUsed)[0]
     }
     if (!best) this.buffers.push((best = new ContextBuffer(this.shape)))
     best.hold(runs)
@@ -221,56 +250,46 @@ export class PassRunner {
   }
 }
 
-interface Placement {
-  readonly runs: Run[]
-  readonly groups: RowGroup[]
+/** Groups whose rows stand in one sequence, and all that they see. */
+interface Lane {
+  readonly runs: readonly Run[]
+  readonly groups: readonly RowGroup[]
+  readonly rows: number
 }
 
-/** Puts groups together whose contexts agree on where each shared row stands. */
-function place(groups: readonly RowGroup[]): Placement[] {
-  const placements: {
-    runs: Run[]
-    groups: RowGroup[]
-    positions: Map<Run['segment'], number>
-    counts: Map<Run['segment'], number>
-  }[] = []
+/** Where a group stands: its first row in its lane, its first asked row among all. */
+interface Placed {
+  readonly group: RowGroup
+  readonly lane: number
+  readonly firstRow: number
+  readonly firstAsked: number
+}
+
+function askedIn(groups: readonly RowGroup[]): number {
+  return groups.reduce((sum, { askedRows }) => sum + askedRows.length, 0)
+}
+
+/** Puts groups together that have some of their context in common, and agree on where it stands; and those without any. */
+function lanesOf(groups: readonly RowGroup[]): Lane[] {
+  const lanes: { runs: Run[]; groups: RowGroup[]; rows: number; positions: Map<Run['segment'], number> }[] = []
   for (const group of groups) {
-    const fits = (placement: (typeof placements)[number]) =>
-      group.runs.every(
-        (run, i) => (placement.positions.get(run.segment) ?? group.firstPositions[i]) === group.firstPositions[i],
+    const agrees = ({ positions }: (typeof lanes)[number]) => {
+      const shared = group.runs.map(({ segment }) => positions.get(segment))
+      return (
+        (group.runs.length === 0 ? positions.size === 0 : shared.some((position) => position !== undefined)) &&
+        shared.every((position, i) => position === undefined || position === group.firstPositions[i])
       )
-    let placement = placements.find(fits)
-    if (!placement) placements.push((placement = { runs: [], groups: [], positions: new Map(), counts: new Map() }))
-    placement.groups.push(group)
+    }
+    let lane = lanes.find(agrees)
+    if (!lane) lanes.push((lane = { runs: [], groups: [], rows: 0, positions: new Map() }))
+    lane.groups.push(group)
+    lane.rows += group.ids.length
     for (const [i, run] of group.runs.entries()) {
-      placement.positions.set(run.segment, group.firstPositions[i]!)
-      const known = placement.runs.findIndex(({ segment }) => segment === run.segment)
-      if (known < 0) placement.runs.push(run)
-      else if (placement.runs[known]!.count < run.count) placement.runs[known] = run
+      lane.positions.set(run.segment, group.firstPositions[i]!)
+      const known = lane.runs.findIndex(({ segment }) => segment === run.segment)
+      if (known < 0) lane.runs.push(run)
+      else if (lane.runs[known]!.count < run.count) lane.runs[known] = run
     }
   }
-  return placements
-}
-
-/** Buffers side by side, for a pass over several placements. */
-function joined(
-  shape: KeyValueShape,
-  buffers: readonly ContextBuffer[],
-): { capacity: number; keys: Float32Array[]; values: Float32Array[] } {
-  const { layers, kvHeads, headDim } = shape
-  const capacity = buffers.reduce((sum, buffer) => sum + buffer.capacity, 0)
-  const join = (part: 'keys' | 'values') =>
-    Array.from({ length: layers }, (_, layer) => {
-      const to = new Float32Array(kvHeads * capacity * headDim)
-      let column = 0
-      for (const buffer of buffers) {
-        for (let head = 0; head < kvHeads; head++) {
-          const size = buffer.capacity * headDim
-          to.set(buffer[part][layer]!.subarray(head * size, (head + 1) * size), (head * capacity + column) * headDim)
-        }
-        column += buffer.capacity
-      }
-      return to
-    })
-  return { capacity, keys: join('keys'), values: join('values') }
+  return lanes
 }

@@ -1,11 +1,11 @@
-/** One step for all its jobs: in one pass where they have at most `passRows` rows together; a job is never cut. */
+/** One step for all its jobs: in one pass where they have at most `stepRows` rows together; a job is never cut. */
 
 import { allAskedRows, checkedIds, checkedPositions, checkedScores, checkedSees, checkedSpans } from '../checks.ts'
 import type { ContextPiece, Encoding, StepJob } from '../engine.ts'
 import { type Run, rowsOf, runsOf } from './encodings.ts'
 import type { GroupResult, KeptRows, RowGroup } from './pass.ts'
 import type { FromWorker } from './protocol.ts'
-import { passRows, rowBytesOf, type Task, type TaskParts } from './task.ts'
+import { rowBytesOf, stepRows, type Task, type TaskParts } from './task.ts'
 
 export class StepTask implements Task {
   readonly kind = 'step'
@@ -87,7 +87,7 @@ function nextBatch(jobs: readonly StepJob[]): StepJob[] {
   let rows = 0
   for (const job of jobs) {
     rows += job.ids.length
-    if (batch.length > 0 && (rows > passRows || batch[0]!.setIds.join() !== job.setIds.join())) break
+    if (batch.length > 0 && (rows > stepRows || batch[0]!.setIds.join() !== job.setIds.join())) break
     batch.push(job)
   }
   return batch

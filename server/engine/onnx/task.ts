@@ -3,8 +3,10 @@ import type { EncodingStore } from './encodings.ts'
 import type { PassRunner } from './pass.ts'
 import type { EngineOptions, FromWorker } from './protocol.ts'
 
-/** A pass takes at most so many rows, or one job of a step. */
+/** A pass that reads takes at most so many rows. */
 export const passRows = 64
+/** A pass of a step, or one job of it: eight jobs of a person's typing fit into one. */
+export const stepRows = 96
 
 export interface Task {
   readonly kind: 'encode' | 'step'
