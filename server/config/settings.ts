@@ -66,9 +66,9 @@ export const settingsSchema = z.object({
     .describe('When a request for ghost text is answered at the latest.'),
   invokedBudgetMs: milliseconds(600_000).default(5000).describe('The same when asked for by hand.'),
   debounceMs: milliseconds(10_000)
-    .default(0)
+    .optional()
     .describe(
-      "Rest after a keystroke before the model is asked, the editor's own included; what is superseded stops between two passes anyway.",
+      "Rest after a keystroke before the model is asked, the editor's own included. Default: none, since what is superseded stops between two passes; where gaps are filled in one request elsewhere, half of what answers take, 300 at most.",
     ),
   model: z.string().min(1).optional().meta(user).describe("The model: a bundle's folder or name."),
   providers: z

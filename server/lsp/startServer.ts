@@ -202,9 +202,8 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     if (!(error instanceof Aborted)) status.failed(`${what} failed: ${messageOf(error)}`)
   }
 
-  function sessionSettings(): Settings {
-    const { settings } = configuration
-    return { ...settings, debounceMs: Math.max(0, settings.debounceMs - profile.delayMs) }
+  function sessionSettings(): Settings & { readonly clientDelayMs: number } {
+    return { ...configuration.settings, clientDelayMs: profile.delayMs }
   }
 
   function close(): Promise<void> {

@@ -18,6 +18,7 @@ import { fillGap, type Rooms } from './fillGap.ts'
 import { askedFor, type Filled, unasked } from './gaps.ts'
 import { isWorthALook } from './gate.ts'
 import { answerOf, keptOf, keptText, samePlace, serves, type Virtual, withSelection } from './keptAnswers.ts'
+import { Pause } from './pause.ts'
 import { type Ahead, readAhead } from './readAhead.ts'
 import type { Answer, InfillRequest, Session, Whereabouts } from './session.ts'
 import { mostBegun } from './sessionModel.ts'
@@ -28,7 +29,8 @@ export interface SessionSettings {
   readonly completionBudgetMs: number
   readonly inlineBudgetMs: number
   readonly invokedBudgetMs: number
-  readonly debounceMs: number
+  readonly debounceMs?: number | undefined // default: 0 where passes can be stopped, else what `pause.ts` says
+  readonly clientDelayMs?: number // what the client rests by itself; counts as part of it (default 0)
   readonly maxTokens: number
   readonly showAbove: number // probability that what nobody asked for is right
 }
@@ -76,6 +78,7 @@ export class LiveSession implements Session {
   private readonly waiting = new Map<string, Waiting>() // by method and document
   private readonly readers = new Map<string, AbortController>() // ahead of requests, by document
   private readonly options: LiveSessionOptions
+  private readonly pause = new Pause()
   private arrivals = 0
   private closed = false
 
@@ -195,10 +198,11 @@ export class LiveSession implements Session {
     if (!this.joinable(place, request.invoked)) {
       // What runs for an older snapshot is of no use to anyone now.
       this.jobs.get(place.uri)?.controller.abort(new Aborted('superseded'))
-      const { debounceMs } = settings()
-      if (!request.invoked && debounceMs > 0) {
+      const { debounceMs, clientDelayMs = 0 } = settings()
+      const restMs = (debounceMs ?? (this.isFilledElsewhere() ? this.pause.ms : 0)) - clientDelayMs
+      if (!request.invoked && restMs > 0) {
         this.readAhead(place.uri, virtual, 'both') // only the steps wait for the pause
-        await clock.sleep(debounceMs, signal)
+        await clock.sleep(restMs, signal)
       }
       const newest = this.newest.get(place.uri)
       if (!newest) throw new Aborted('superseded') // the document was closed, or the session
@@ -216,6 +220,11 @@ export class LiveSession implements Session {
       const cancelled = signal.aborted && abortReason(signal).why === 'cancelled'
       if (cancelled && job.waiting === 0 && !job.wantedLater) job.controller.abort(new Aborted('cancelled'))
     }
+  }
+
+  private isFilledElsewhere(): boolean {
+    const { elsewhere, loop } = this.rooms
+    return elsewhere !== undefined || (loop?.available ?? false)
   }
 
   /** The running job at this place. One that stops when unsure is of no use to a request by hand. */
@@ -291,6 +300,7 @@ export class LiveSession implements Session {
   private finished(place: Place, offset: number, filled: Filled | Candidates): KeptCompletion {
     const completion = keptOf(filled, offset, this.options.settings().showAbove)
     this.completions.set(place, completion)
+    this.pause.took(filled.ms.total)
     this.options.onFilled?.(filled)
     const { kind, tokens, steps, encodedRows, ms } = filled
     const took = `${tokens} tokens, ${steps} steps, ${encodedRows} rows encoded, ${Math.round(ms.total)} ms`

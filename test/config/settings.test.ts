@@ -24,7 +24,6 @@ test('nothing said: the defaults', () => {
     completionBudgetMs: 80,
     inlineBudgetMs: 500,
     invokedBudgetMs: 5000,
-    debounceMs: 0,
     providers: ['cpu'],
     engineElse: 'nothing',
   })

@@ -185,3 +185,36 @@ describe('when there is no answer', () => {
     await expect(ask('print(║')).rejects.toThrow('ours')
   })
 })
+
+describe('a rest after each key, where nobody set one', () => {
+  /** Each answer takes so long; keys come so long after each other. */
+  async function typed(answerMs: number, keyMs: number, change: Partial<SessionSettings> = {}) {
+    const { ask, infiller, clock } = session([({ before }) => before], { debounceMs: undefined, ...change })
+    const answer = (marked: string) => {
+      infiller.held = []
+      return ask(marked, { method: 'inline' })
+    }
+    const first = answer('one║')
+    await settled()
+    await clock.pass(answerMs)
+    for (const release of infiller.held!) release()
+    await first
+    const asked = infiller.gaps.length
+    for (const marked of ['two║', 'twos║', 'twosome║']) {
+      answer(marked).catch(() => {}) // superseded by the next one
+      await clock.pass(keyMs)
+      await settled()
+    }
+    return infiller.gaps.length - asked
+  }
+
+  test('is half of what an answer took: whoever types faster asks less', async () => {
+    expect(await typed(200, 40)).toBe(0)
+    expect(await typed(200, 120)).toBe(3)
+    expect(await typed(0, 1)).toBe(3)
+  })
+
+  test("counts the editor's own rest", async () => {
+    expect(await typed(200, 40, { clientDelayMs: 75 })).toBe(3)
+  })
+})
