@@ -23,7 +23,7 @@ export interface NearbyFilesOptions {
 const freshMs = 30_000
 const keptFolders = 16
 const mostLooked = 256 // files of a folder whose times are asked for
-const mostRead = 9 // the document itself may be among them
+const mostRead = 17 // the document itself may be among them
 const mostUnits = 65_536 // UTF-16 units of one; larger ones are seldom written by hand
 const longestLine = 2_000
 

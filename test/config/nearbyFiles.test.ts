@@ -53,13 +53,12 @@ test('are not private, large, binary, minified, or links', async () => {
   expect(await beside('main.py')).toEqual(['good.py'])
 })
 
-test('are no more than eight, with LF line ends', async () => {
-  await put(Object.fromEntries(Array.from({ length: 12 }, (_, i) => [`f${i}.py`, `line ${i}\r\nnext\rlast`])))
-  const files = await open().read(uri('f11.py'))
-  expect(files.map(({ path }) => basename(path))).toEqual(
-    ['f10', 'f9', 'f8', 'f7', 'f6', 'f5', 'f4', 'f3'].map((name) => `${name}.py`),
-  )
-  expect(files[0]!.text).toBe('line 10\nnext\nlast')
+test('are no more than sixteen, with LF line ends', async () => {
+  const name = (i: number) => `f${String(i).padStart(2, '0')}.py`
+  await put(Object.fromEntries(Array.from({ length: 20 }, (_, i) => [name(i), `line ${i}\r\nnext\rlast`])))
+  const files = await open().read(uri(name(19)))
+  expect(files.map(({ path }) => basename(path))).toEqual(Array.from({ length: 16 }, (_, i) => name(18 - i)))
+  expect(files[0]!.text).toBe('line 18\nnext\nlast')
 })
 
 test('are none beside what is no file, or where there is nothing', async () => {
