@@ -35,8 +35,6 @@ export interface WorkspaceRulesOptions {
   readonly warn?: (sentences: readonly string[]) => void
 }
 
-const freshMs = 1000
-
 interface Known {
   rules: Rules | undefined
   looking: Promise<Rules>
@@ -54,10 +52,14 @@ export class WorkspaceRules {
     this.options = options
   }
 
-  /** What is known, perhaps a little old and then being looked at again; a promise when nothing is. */
-  of(uri: string): Rules | Promise<Rules> {
+  /**
+   * What is known, perhaps a little old and then being looked at again; a promise when nothing is.
+   *
+   * @param freshForMs how old it may be before it is looked at again.
+   */
+  of(uri: string, freshForMs = 1000): Rules | Promise<Rules> {
     const before = this.known.get(uri)
-    if (before && this.options.now() - before.at < freshMs) return before.rules ?? before.looking
+    if (before && this.options.now() - before.at < freshForMs) return before.rules ?? before.looking
     const looking = this.rulesOf(uri)
     const known: Known = { rules: before?.rules, looking, at: this.options.now() }
     this.known.set(uri, known)

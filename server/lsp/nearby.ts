@@ -8,6 +8,7 @@ import type { Snapshot } from '../session/session.ts'
 import type { Documents } from './documents.ts'
 
 const mostTexts = 16
+const freshForMs = 30_000 // there may be many, and each look is some milliseconds of disk
 const mostUnits = 1_048_576 // UTF-16 units of all of them: searched in half a millisecond
 
 export class Nearby {
@@ -37,7 +38,7 @@ export class Nearby {
 
   private isAlike(other: Snapshot, { uri, languageId }: Snapshot): boolean {
     if (other.languageId !== languageId && kindOf(other.uri) !== (kindOf(uri) || languageId)) return false
-    const rules = this.rules.of(other.uri)
+    const rules = this.rules.of(other.uri, freshForMs)
     return !(rules instanceof Promise) && rules.private === undefined // looked up the next time
   }
 

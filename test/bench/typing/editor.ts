@@ -1,5 +1,6 @@
 /** An editor at the other end of a pair of streams: the real server, the real session, the model of the rooms given. */
 import { PassThrough } from 'node:stream'
+import { pathToFileURL } from 'node:url'
 import { createConnection } from 'vscode-languageserver/node'
 import {
   createProtocolConnection,
@@ -32,7 +33,8 @@ export type Reply = { readonly kind: 'offer'; readonly offer: Offer } | { readon
 export interface EditorSession {
   /** What the model filled, in order. */
   readonly fills: Filled[]
-  open(languageId: string, text: string): Promise<void>
+  /** @param path of the file, if it lies anywhere. */
+  open(languageId: string, text: string, path?: string): Promise<void>
   change(change: Change): Promise<void>
   /** Asks for ghost text, as automatic, and waits for the answer. Errors other than "cancelled" are thrown. */
   inline(place: Place): Promise<Reply>
@@ -68,9 +70,10 @@ export async function openEditor(rooms: Rooms, settings: Readonly<Record<string,
   let version = 0
   return {
     fills,
-    async open(languageId, text) {
+    async open(languageId, text, path) {
       if (uri) await client.sendNotification(DidCloseTextDocumentNotification.type, { textDocument: { uri } })
-      uri = `file:///bench/${++version}`
+      version++
+      uri = path === undefined ? `file:///bench/${version}` : pathToFileURL(path).href
       await client.sendNotification(DidOpenTextDocumentNotification.type, {
         textDocument: { uri, languageId, version, text },
       })

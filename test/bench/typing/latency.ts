@@ -7,7 +7,7 @@ import type { Filled } from '../../../server/session/gaps.ts'
 import { median, quantile, rounded } from '../stats.ts'
 import { Buffer } from './buffer.ts'
 import { type EditorSession, openEditor } from './editor.ts'
-import type { Key, KeyKind, Recording } from './recording.ts'
+import type { Key, KeyKind, Recording, Source } from './recording.ts'
 
 export interface Stroke {
   readonly kind: KeyKind
@@ -29,7 +29,7 @@ export async function latency(
   for (const recording of recordings) {
     const buffer = new Buffer(recording.start)
     for (const key of recording.keys) {
-      strokes.push(await stroke(editor, buffer, recording.source.languageId, key))
+      strokes.push(await stroke(editor, buffer, recording.source, key))
       told(strokes.length)
     }
     if (buffer.text !== recording.source.text) throw new Error(`${recording.source.name} was not restored`)
@@ -38,11 +38,16 @@ export async function latency(
   return strokes
 }
 
-export async function stroke(editor: EditorSession, buffer: Buffer, languageId: string, key: Key): Promise<Stroke> {
+export async function stroke(
+  editor: EditorSession,
+  buffer: Buffer,
+  { languageId, path }: Pick<Source, 'languageId' | 'path'>,
+  key: Key,
+): Promise<Stroke> {
   const change = buffer.press(key)
   const before = editor.fills.length
   const began = performance.now()
-  if (key.kind === 'open') await editor.open(languageId, buffer.text)
+  if (key.kind === 'open') await editor.open(languageId, buffer.text, path)
   if (change) await editor.change(change)
   const reply = await editor.inline(buffer.cursor)
   return {

@@ -7,7 +7,7 @@ import type { EditorSession } from './editor.ts'
 import { type Flicker, GhostWatch, judge, noView, type Offer, type Sight, type View, viewOf } from './ghost.ts'
 import type { Passes } from './passes.ts'
 import { wouldTake } from './person.ts'
-import type { Key, Recording } from './recording.ts'
+import type { Key, Recording, Source } from './recording.ts'
 
 export interface LiveOptions {
   /** The editor's own rest after a key before it asks: 0 as in VS Code, 200 in Neovim 0.12. Milliseconds. */
@@ -109,7 +109,7 @@ class Desk {
       if (this.options.stop?.aborted) return
       if (took) i = next(keys, i, this.todo!)
       else {
-        await this.press(recording.source.languageId, key)
+        await this.press(recording.source, key)
         i++
       }
       last = performance.now()
@@ -146,7 +146,7 @@ class Desk {
     return current.since + this.reactionMs
   }
 
-  private async press(languageId: string, key: Key): Promise<void> {
+  private async press({ languageId, path }: Source, key: Key): Promise<void> {
     this.keys++
     if (key.kind === 'character' || key.kind === 'break' || key.kind === 'typo') this.typed++
     const change = this.buffer.press(key)
@@ -154,7 +154,7 @@ class Desk {
     if (key.place) {
       this.leave() // insert mode, and back to it there
     } else this.watch.pressed(this.view())
-    if (key.kind === 'open') await this.editor.open(languageId, this.buffer.text)
+    if (key.kind === 'open') await this.editor.open(languageId, this.buffer.text, path)
     if (change) await this.editor.change(change)
     this.ask()
   }

@@ -28,6 +28,8 @@ export interface Key {
 
 export interface Source {
   readonly name: string
+  /** Where it lies, so that what lies beside it is heard; without, it lies nowhere. */
+  readonly path?: string
   readonly languageId: string
   readonly text: string // LF line ends
 }

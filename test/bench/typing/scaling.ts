@@ -29,6 +29,7 @@ export async function byFileLength(
   for (let turn = 0; turn < places; turn++) {
     const source = sources[Math.floor(random() * sources.length)]!
     const core = drawCore(source, random)
+    const { languageId } = source // it lies nowhere: nothing is heard beside it
     const order = fileLengths.map((_, i) => fileLengths[(i + turn) % fileLengths.length]!)
     for (const length of order) {
       rooms.prefixes.clear()
@@ -38,8 +39,8 @@ export async function byFileLength(
       const buffer = new Buffer(before + core.after + linesOf(filler, length - coreLines - above))
       const place = placeOf(before, before.length)
       const keys = core.typed.map((insert): Key => ({ kind: 'character', waitMs: 0, remove: 0, insert, todo: '' }))
-      await stroke(editor, buffer, source.languageId, { ...keys[0]!, kind: 'open', place, insert: '' })
-      for (const key of keys) strokes.get(length)!.push(await stroke(editor, buffer, source.languageId, key))
+      await stroke(editor, buffer, { languageId }, { ...keys[0]!, kind: 'open', place, insert: '' })
+      for (const key of keys) strokes.get(length)!.push(await stroke(editor, buffer, { languageId }, key))
       told([...strokes.values()].flat().length, places * fileLengths.length * keysAtAPlace)
     }
   }

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { readdirSync, readFileSync } from 'node:fs'
-import { extname, join } from 'node:path'
+import { extname, join, resolve } from 'node:path'
 import { seededRandom } from '../stats.ts'
 import type { Source } from './recording.ts'
 
@@ -41,6 +41,7 @@ export function allSources(root: string, folder?: string): Source[] {
     .filter((path) => languageIds[extname(path)] && !path.endsWith('.d.ts'))
     .map((path) => ({
       name: path,
+      path: resolve(folder ?? root, path),
       languageId: languageIds[extname(path)]!,
       text: readFileSync(join(folder ?? root, path), 'utf8').replaceAll('\r\n', '\n'),
     }))
