@@ -8,11 +8,15 @@ export class Lifecycle {
     return this.state === 'ready'
   }
 
-  /** At `initialize`. @returns why it makes no sense a second time. */
-  begin(): ResponseError<never> | undefined {
-    if (this.state !== 'new') return new ResponseError(ErrorCodes.InvalidRequest, 'the server is initialized already')
+  /** Why `initialize` makes no sense, a second time. */
+  initializeRefusal(): ResponseError<never> | undefined {
+    if (this.state === 'new') return undefined
+    return new ResponseError(ErrorCodes.InvalidRequest, 'the server is initialized already')
+  }
+
+  /** Once `initialize` has succeeded: one that fails may be tried again. */
+  begin(): void {
     this.state = 'ready'
-    return undefined
   }
 
   end(): void {

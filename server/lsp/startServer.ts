@@ -133,7 +133,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
   return { log, close, known: async (uri) => void (await rules.of(uri)) }
 
   function initialize(params: InitializeParams): InitializeResult | ResponseError<never> {
-    const refused = lifecycle.begin()
+    const refused = lifecycle.initializeRefusal()
     if (refused) return refused
     capabilities = params.capabilities ?? {}
     const { name, version: clientVersion = '' } = params.clientInfo ?? {}
@@ -145,10 +145,9 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     if (encodings && !encodings.includes('utf-16')) {
       log('warn', `the client speaks ${encodings.join(', ')}; positions are counted in utf-16 all the same`)
     }
-    return {
-      capabilities: { ...serverCapabilities(profile, commands.names), ...folders.start(params) },
-      serverInfo: { name: 'lacuna', version },
-    }
+    const offered = { ...serverCapabilities(profile, commands.names), ...folders.start(params) }
+    lifecycle.begin()
+    return { capabilities: offered, serverInfo: { name: 'lacuna', version } }
   }
 
   async function initialized(): Promise<void> {

@@ -35,7 +35,8 @@ export class WorkspaceFolders {
   /** @returns what is to be said to a client that has several folders. */
   start({ workspaceFolders, rootUri, capabilities }: InitializeParams): ServerCapabilities {
     const { workspace } = capabilities ?? {}
-    this.uris = new Set(workspaceFolders?.map(({ uri }) => uri) ?? (rootUri ? [rootUri] : []))
+    const roots = Array.isArray(workspaceFolders) ? workspaceFolders.map((folder) => folder?.uri) : [rootUri]
+    this.uris = new Set(roots.filter((uri) => typeof uri === 'string'))
     this.watches = workspace?.didChangeWatchedFiles?.dynamicRegistration === true
     this.hasSeveral = workspace?.workspaceFolders === true
     if (!this.hasSeveral) return {}

@@ -1,7 +1,7 @@
 /** The ways a client goes away, each while the model is at work: the process ends by itself, with 0, and is not aborted. */
 import { spawn } from 'node:child_process'
 import { expect, test } from 'vitest'
-import { ExitNotification, ShutdownRequest } from 'vscode-languageserver/node'
+import { ErrorCodes, ExitNotification, ShutdownRequest } from 'vscode-languageserver/node'
 import { connect, expectCleanExit, type SpawnedServer, spawnServer } from './spawnServer.ts'
 
 const gap = 'def mean(values):\n    total = 0\n    for value in values:\n        total += ║\n    return total\n'
@@ -120,6 +120,34 @@ test('messages all at once, and the end at their heels: each is answered', async
   server.child.stdin.end()
   await expectCleanExit(server)
   for (const id of [1, 2, 3]) expect(server.stdout()).toContain(`"id":${id},"result"`)
+})
+
+test('an initialize that fails may be tried again; folders that are none are left out', async () => {
+  const server = spawnServer()
+  const send = (message: object) => {
+    const body = JSON.stringify({ jsonrpc: '2.0', ...message })
+    server.child.stdin.write(`Content-Length: ${body.length}\r\n\r\n${body}`)
+  }
+  const menu = { textDocument: { uri: 'a' }, position: { line: 0, character: 0 } }
+  send({ id: 1, method: 'initialize', params: { capabilities: {}, clientInfo: { name: 5 } } })
+  send({ id: 2, method: 'textDocument/completion', params: menu })
+  send({ id: 3, method: 'initialize', params: { capabilities: {}, workspaceFolders: [null, 5, { uri: 5 }] } })
+  send({ id: 4, method: 'initialize', params: { capabilities: {} } })
+  send({ id: 5, method: 'textDocument/completion', params: menu })
+  send({ id: 6, method: 'shutdown' })
+  send({ method: 'exit' })
+  server.child.stdin.end()
+  await expectCleanExit(server)
+  const replies = new Map(
+    [...server.stdout().matchAll(/\{"jsonrpc".*?\}(?=Content-Length|$)/gs)].map(([text]) => {
+      const { id, error, result } = JSON.parse(text)
+      return [id, error?.code ?? (result === null ? 'null' : 'result')]
+    }),
+  )
+  expect(Object.fromEntries(replies)).toEqual({
+    ...{ 1: ErrorCodes.InternalError, 2: ErrorCodes.ServerNotInitialized, 3: 'result' },
+    ...{ 4: ErrorCodes.InvalidRequest, 5: 'result', 6: 'null' },
+  })
 })
 
 test('what is no clean exit is noticed', async () => {
