@@ -5,8 +5,11 @@
  * A line is filled with almost no floor, so that any other can be told from the record; then rows of text read it.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
+import { filesBeside } from '../../server/config/nearbyFiles.ts'
 import { Denoiser } from '../../server/denoise/denoiser.ts'
 import type { Engine, Prediction, StepJob, TokenIds } from '../../server/engine/engine.ts'
 import { type Plan, planGap } from '../../server/infill/plan.ts'
@@ -28,6 +31,7 @@ const [out, folder] = positionals as [string, string]
 const began = performance.now()
 const aheadTokens = 8
 const never = new AbortController().signal
+const beside = filesBeside(() => 0)
 const rooms = await openRooms(await resolveModel(), { cache: true, threads: Number(values.threads) })
 const { engine, model } = rooms
 
@@ -61,7 +65,8 @@ async function measure({ path, languageId, text, offset, truth }: GapCase, i: nu
   const plan = planGap(text, offset, model)
   heard.length = 0
   const certainty = { giveUp: Number(values.floor), show: 0 }
-  const request = { text, offset, scope: 'line' as const, maxTokens: 48, languageId, certainty }
+  const nearby = (await beside.read(pathToFileURL(join(folder, path)).href)).map(({ text }) => text)
+  const request = { text, nearby, offset, scope: 'line' as const, maxTokens: 48, languageId, certainty }
   const filled = await fillGap(listened, request, never)
   const shown = filled.kind === 'completion' ? filled.edit.text : ''
   const first = plan.prefixIds.length
