@@ -40,7 +40,10 @@ export interface Draft {
  * costs no open rows: 0.46 passes a token for 0.575 when it was 0.3 (60 gaps of the fit packages).
  */
 const worthAGuess = 0.1
-/** Of 540 gaps in files of the fit packages, 100 ends were told by an open row at this or more, all of them rightly; at 0.85, 120 of 123. */
+/**
+ * Of 840 gaps in files of the fit packages, 123 ends were told by an open row at this or more, all of them rightly (one more, met in another
+ * package, was not: ` iterable is not None` ended after ` is`). It saves a pass in forty, the second one of lines of a token or two.
+ */
 const sureEnd = 0.9
 
 export class DraftedFilling implements Filling {
