@@ -26,6 +26,7 @@ const maxDepth = 64 // folders above a document that are looked into
 export class IgnoreFiles {
   private readonly kept = new Map<string, KeptFile>() // by path
   private readonly rules = new KeptRules()
+  private readonly looking = new Map<string, Promise<string | undefined>>() // for repositories, by folder
 
   /** Files that were looked at, there or not; for tests. */
   get keptCount(): number {
@@ -35,7 +36,7 @@ export class IgnoreFiles {
   /** @param folders workspace folders that hold the file. Never rejects for what the disk says. */
   async verdict(path: string, folders: readonly string[]): Promise<IgnoreVerdict> {
     const above = foldersAbove(path)
-    const repository = await repositoryOf(above)
+    const repository = await this.repositoryOf(above)
     const roots = [...folders, repository, above[0]].filter((root) => root !== undefined)
     const top = roots.reduce((a, b) => (b.length < a.length ? b : a))
     const gitRoot = repository ?? top
@@ -49,6 +50,14 @@ export class IgnoreFiles {
       lacuna: await this.rules.match(lacuna, pathBelow(top, path)),
       files: [...beside, ...git, ...lacuna].map(({ file }) => file),
     }
+  }
+
+  /** Who asks while it is looked for is told the same. */
+  private repositoryOf(above: readonly string[]): Promise<string | undefined> {
+    const [folder] = above as [string]
+    const looking = this.looking.get(folder) ?? repositoryOf(above).finally(() => this.looking.delete(folder))
+    this.looking.set(folder, looking)
+    return looking
   }
 
   private readDown(root: string, above: readonly string[], name: string): Promise<FoundPatterns[]> {

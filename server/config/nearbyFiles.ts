@@ -85,20 +85,22 @@ export class NearbyFiles {
     )
     times.sort((a, b) => b.time - a.time || (a.path < b.path ? -1 : 1))
     const files: NearbyFile[] = []
-    for (const { path } of times) {
-      if (files.length === mostRead) break
-      const text = await this.textOf(path)
-      if (text !== undefined) files.push({ path, text })
+    // As many at once as may be wanted: what tells whether they are private is then looked up once.
+    for (let first = 0; first < times.length && files.length < mostRead; first += mostRead) {
+      const some = times.slice(first, first + mostRead)
+      const texts = await Promise.all(some.map(({ path }) => this.textOf(path)))
+      files.push(...texts.flatMap((text, i) => (text === undefined ? [] : [{ path: some[i]!.path, text }])))
     }
-    return files
+    return files.slice(0, mostRead)
   }
 
   /** Undefined where there is none that somebody wrote, or it is nobody's business. */
   private async textOf(path: string): Promise<string | undefined> {
+    if (await this.options.isPrivate(pathToFileURL(path).href)) return undefined
     const file = await readSmallFile(path, 'refused')
     if (file.kind !== 'text' || file.text.length > mostUnits || file.text.includes('\0')) return undefined
     if (file.text.split('\n').some(({ length }) => length > longestLine)) return undefined
-    return (await this.options.isPrivate(pathToFileURL(path).href)) ? undefined : file.text.replace(/\r\n?/g, '\n')
+    return file.text.replace(/\r\n?/g, '\n')
   }
 }
 

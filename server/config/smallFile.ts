@@ -41,13 +41,19 @@ export class KeptFile {
   readonly path: string
   private stamp: string | undefined
   private file: SmallFile = { kind: 'absent' }
+  private reading: Promise<SmallFile> | undefined
 
   constructor(path: string) {
     this.path = path
   }
 
-  /** The same object for as long as the file stays as it is. */
-  async read(): Promise<SmallFile> {
+  /** The same object for as long as the file stays as it is. Who asks while it is looked at is told the same. */
+  read(): Promise<SmallFile> {
+    this.reading ??= this.look().finally(() => void (this.reading = undefined))
+    return this.reading
+  }
+
+  private async look(): Promise<SmallFile> {
     const stamp = await stampOf(this.path)
     if (stamp !== this.stamp) {
       this.file = await readSmallFile(this.path, 'refused')
