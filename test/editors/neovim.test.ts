@@ -99,7 +99,7 @@ describe.skipIf(reason !== '')(`Neovim${reason && ` (skipped: ${reason})`}`, () 
   })
 
   const stack =
-    'class Stack:\n    def __init__(self):\n        self.items = []\n\n    def peek(self):\n        return ║\n\n    def __len__(self):\n        return len(self.items)\n'
+    'class Stack:\n\tdef __init__(self):\n\t\tself.items = []\n\n\tdef pop(self):\n\t\treturn ║\n\n\tdef __len__(self):\n\t\treturn len(self.items)\n'
 
   async function checkTaken(name: string, marked: string): Promise<void> {
     const { path, text, cursor, ghost } = await shown(name, marked)

@@ -1,0 +1,211 @@
+/**
+ * Kakoune in a terminal with kakoune-lsp, set up as clients/kakoune says: typed as a person types, taken from the menu,
+ * written, and compared byte for byte.
+ */
+import { execFile, spawnSync } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join, resolve } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { promisify } from 'node:util'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { buildServers, type Servers } from './buildServers.ts'
+import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
+import { keepCapture, startTerminal, type Terminal, whyNoTerminal } from './terminal.ts'
+
+const program = process.env.LACUNA_KAKOUNE ?? 'kak'
+const client = process.env.LACUNA_KAK_LSP ?? 'kak-lsp'
+const reason = spawnSync(program, ['-version']).error
+  ? `no ${program}; LACUNA_KAKOUNE can name one`
+  : spawnSync(client, ['--version']).error
+    ? `no ${client}; LACUNA_KAK_LSP can name one`
+    : (whyNoTerminal() ?? '')
+if (reason) process.stderr.write(`Kakoune is not tested: ${reason}\n`)
+
+describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, () => {
+  let folder: string
+  let servers: Servers
+  let stall: string
+  let terminal: Terminal | undefined
+  let lastKey = ''
+
+  beforeAll(async () => {
+    folder = await realpath(await mkdtemp(join(tmpdir(), 'lacuna-kak-')))
+    servers = await buildServers(folder)
+    stall = join(folder, 'stall')
+    await writeFile(join(folder, 'known.json'), JSON.stringify(knownTexts))
+  })
+  afterAll(async () => {
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  test.each(cases)('$name', async (each) => {
+    const path = await typed(each)
+    await take(wordOf(each) + each.fill)
+    await expectWritten(path, each.filled)
+  })
+
+  test('what is typed along is not doubled', async () => {
+    const each = caseNamed('end of a line')
+    const path = await typed(each)
+    await menu(`wi${each.fill}`)
+    await terminal!.type(each.fill.slice(0, 3), 60)
+    await take(wordOf(each) + each.fill)
+    await expectWritten(path, each.filled)
+  })
+
+  test('changed between request and answer: nothing typed is lost', async () => {
+    const each = caseNamed('end of a line')
+    await writeFile(stall, '')
+    const path = await typed(each)
+    await sleep(600) // it has asked: 50 ms after the key
+    await terminal!.type('re', 60)
+    await rm(stall)
+    await sleep(800)
+    await expectWritten(path, each.text.replace('return wi', 'return wire'))
+  })
+
+  test("with our engine stalled the other server's menu comes all the same", async () => {
+    await writeFile(stall, '')
+    try {
+      const path = await typed({ ...caseNamed('end of a line'), text: 'value = other\n', cursor: 13 }, [
+        'other',
+        'lacuna',
+      ])
+      await menu('otherServerWord')
+      await terminal!.keys('C-n')
+      await expectWritten(path, 'value = otherServerWord\n')
+    } finally {
+      await rm(stall, { force: true })
+    }
+  })
+
+  test('the embedded model, default settings: what is taken is the beginning of what `lacuna complete` prints', async () => {
+    const text = (await readFile('test/bench/files/stack.py', 'utf8')).replace('return \n', 'return se\n')
+    const cursor = text.indexOf('return se\n') + 'return se'.length
+    const copy = join(folder, 'stack.py')
+    await writeFile(copy, text)
+    const lines = text.slice(0, cursor).split('\n')
+    const place = `${copy}:${lines.length}:${lines.at(-1)!.length + 1}`
+    const { stdout } = await promisify(execFile)(process.execPath, [resolve('dist/main.js'), 'complete', place])
+    const fill = stdout.slice(0, -1)
+    expect(fill).not.toBe('')
+    const path = await typed({ name: '', file: 'stack.py', text, cursor, fill, filled: '' }, ['lacuna'], 'default')
+    await menu(`se${fill.slice(0, 3)}`)
+    await terminal!.keys('C-n')
+    await sleep(300)
+    const written = await save(path, (now) => now !== text)
+    const taken = written.slice(cursor, written.length - (text.length - cursor))
+    expect(taken).not.toBe('')
+    expect(fill.startsWith(taken), `${taken} of ${fill}`).toBe(true)
+    expect(written).toBe(text.slice(0, cursor) + taken + text.slice(cursor))
+  }, 120_000)
+
+  /** What the item begins with: the word before the cursor. */
+  function wordOf({ text, cursor }: Case): string {
+    return /\w*$/.exec(text.slice(0, cursor))![0]
+  }
+
+  /** Types the last character before the mark. */
+  async function typed(
+    { file, text, cursor }: Case,
+    names: readonly string[] = ['lacuna'],
+    settings: 'scripted' | 'default' = 'scripted',
+  ): Promise<string> {
+    const home = await mkdtemp(join(folder, 'h-'))
+    await mkdir(join(home, '.config', 'kak'), { recursive: true })
+    await mkdir(join(home, 'run'), { mode: 0o700 })
+    await writeFile(join(home, '.config', 'kak', 'kakrc'), kakrc(names, settings))
+    const path = join(home, file)
+    const before = text.slice(0, cursor - 1)
+    await writeFile(path, before + text.slice(cursor))
+    const lines = before.split('\n')
+    const column = Buffer.byteLength(lines.at(-1)!) + 1
+    terminal = await startTerminal([program, path, `+${lines.length}:${column}`], home, {
+      HOME: home,
+      XDG_CONFIG_HOME: join(home, '.config'),
+      XDG_RUNTIME_DIR: join(home, 'run'),
+      TMPDIR: home,
+      PATH: `${dirname(program)}:${process.env.PATH}`,
+      LANG: 'C.UTF-8',
+      LACUNA_KNOWN: join(folder, 'known.json'),
+      LACUNA_STALL: stall,
+    })
+    await terminal.until('the file', (screen) => screen.includes(file))
+    await sleep(names.length > 1 ? 3000 : 1500) // the servers start; nothing on the screen tells
+    await terminal.keys('i')
+    await terminal.until('insert mode', (screen) => screen.includes('insert'))
+    lastKey = text[cursor - 1]!
+    await terminal.type(lastKey)
+    return path
+  }
+
+  async function menu(label: string): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return void (await terminal!.until('the menu', (screen) => screen.includes(label), 3000))
+      } catch (error) {
+        if (tries === 12) throw error
+        // Before the server was there nobody was asked, and kakoune-lsp asks after a change only.
+        await terminal!.keys('BSpace')
+        await sleep(300)
+        await terminal!.type(lastKey)
+      }
+    }
+  }
+
+  async function take(label: string): Promise<void> {
+    await menu(label)
+    if (label === 'width * height') await keepCapture('kakoune', await terminal!.screen())
+    await terminal!.keys('C-n')
+    await sleep(300)
+  }
+
+  async function save(path: string, wanted: (text: string) => boolean): Promise<string> {
+    await terminal!.keys('Escape')
+    await sleep(400) // a snippet is put in when the menu closes
+    await terminal!.type(':w')
+    await terminal!.keys('Enter')
+    try {
+      await expect.poll(async () => wanted(await readFile(path, 'utf8')), { timeout: 3000 }).toBe(true)
+    } catch {}
+    await terminal!.close()
+    return readFile(path, 'utf8')
+  }
+
+  /** Kakoune ends every file with a line break. */
+  async function expectWritten(path: string, text: string): Promise<void> {
+    const ended = text.endsWith('\n') ? text : `${text}\n`
+    expect(await save(path, (now) => now === ended)).toBe(ended)
+  }
+
+  function kakrc(names: readonly string[], settings: 'scripted' | 'default'): string {
+    const ours = settings === 'default' ? resolve('dist/main.js') : servers.scripted
+    const blocks: Record<string, string> = {
+      lacuna: `[lacuna]
+command = ${JSON.stringify(process.execPath)}
+args = ${JSON.stringify([ours, '--stdio'])}
+root_globs = [".git", ".hg"]
+settings_section = "lacuna"
+[lacuna.settings.lacuna]
+completionBudgetMs = ${names.length > 1 ? 80 : 3000}
+${settings === 'default' ? '' : 'showAbove = 0'}
+`,
+      other: `[other]
+command = ${JSON.stringify(process.execPath)}
+args = ${JSON.stringify([servers.other])}
+root_globs = [".git", ".hg"]
+`,
+    }
+    return `evaluate-commands %sh{${client}}
+remove-hooks global lsp-filetype-python
+hook global BufCreate .*[.]py %{ set-option buffer filetype python }
+hook -group lacuna global BufSetOption filetype=python %{
+    set-option buffer lsp_servers %{
+${names.map((name) => blocks[name]).join('\n')}
+    }
+}
+lsp-enable
+`
+  }
+})
