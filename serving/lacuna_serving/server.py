@@ -136,8 +136,11 @@ class Step(kserve.Model):
         self.gaps = [(gaps, done) for gaps, done in self.gaps if not done.done() or done.cancelled()]
 
     def _advance(self, batch):
+        began = time.perf_counter()
         try:
             self.infills.advance(batch)
+            metrics.CANVAS_GAPS.observe(len(batch))
+            metrics.CANVAS_SECONDS.observe(time.perf_counter() - began)
         except Exception as error:
             for gap in batch:
                 gap.error = gap.error or error

@@ -49,6 +49,7 @@ export class LocalOipServer {
   connections = 0
   ready = true
   metadata: Record<string, unknown> | undefined // instead of the right ones
+  facts: PassFacts | undefined // instead of the right ones
   private readonly options: OipServerOptions
   private http: Server | undefined
   private port = 0
@@ -175,7 +176,7 @@ export class LocalOipServer {
   private async step(passes: PassesOverEngine, tensors: Tensors, signal: AbortSignal): Promise<Tensors> {
     const { facts } = this.options
     const answer = await passes.run(readRequest(tensors), signal)
-    return { ...answerTensors(answer, facts.vocab), facts: factsTensor(facts) }
+    return { ...answerTensors(answer, facts.vocab), facts: factsTensor(this.facts ?? facts) }
   }
 
   private async written(loop: GapLoop, tensors: Tensors, signal: AbortSignal): Promise<Tensors> {
