@@ -180,8 +180,10 @@ export class LocalOipServer {
   }
 
   private async written(loop: GapLoop, tensors: Tensors, signal: AbortSignal): Promise<Tensors> {
-    const written = await loop.infill(readGap(tensors, this.options.facts.maskId), signal)
-    return writtenTensors(written!)
+    const gap = readGap(tensors, this.options.facts.maskId)
+    if (gap.slots.now > 0) return writtenTensors((await loop.infill(gap, signal))!)
+    await loop.readAhead({ startIds: gap.prefixIds.slice(0, -gap.known), suffixIds: gap.suffixIds }, signal)
+    return writtenTensors({ ids: [], rows: { topIds: [], topLogProbs: [], setLogProbs: [] }, passes: 0 })
   }
 }
 

@@ -63,6 +63,20 @@ test('the same is written there as by the loop here, in one request, and all tha
   expect(request + answer).toBeLessThan(6_000)
 })
 
+test('texts are read ahead there, and nothing is written', async () => {
+  const { server, loop, connect } = await serve()
+  const passes = await connect()
+  const { prefixIds, suffixIds } = job
+  await passes.readAhead({ startIds: prefixIds, suffixIds }, never)
+  await passes.readAhead({ startIds: [], suffixIds: [] }, never)
+  expect(loop.read).toEqual([
+    { startIds: prefixIds, suffixIds },
+    { startIds: [], suffixIds: [] },
+  ])
+  expect(loop.asked).toEqual([])
+  expect(server.inferences.at(-1)!.outcome).toBe('answered')
+})
+
 test('is not offered where one tensor of it is missing, or another one', async () => {
   const { server, connect } = await serve()
   const list = (tensors: object) => Object.entries(tensors).map(([name, slot]) => ({ name, ...slot }))

@@ -1,8 +1,8 @@
 /** Passes on a server of the Open Inference Protocol that serves the step contract, and whole gaps where it serves infill too. */
 import { randomBytes } from 'node:crypto'
 import { UserError } from '../../base/errors.ts'
-import type { GapJob, WrittenGap } from '../gapLoop.ts'
-import { infillInputs, infillOutputs, infillTensors, readWritten } from './infillTensors.ts'
+import type { GapJob, GapTexts, WrittenGap } from '../gapLoop.ts'
+import { infillInputs, infillOutputs, infillTensors, readingTensors, readWritten } from './infillTensors.ts'
 import { OipServer, type OipServerOptions, type TensorFact } from './oipServer.ts'
 import type { PassAnswer, Passes, PassFacts, PassRequest } from './passes.ts'
 import { readAnswer, readFacts, requestTensors, stepInputs, stepOutputs } from './stepTensors.ts'
@@ -14,6 +14,8 @@ export interface RemotePasses extends Passes {
   readonly shown: string
   /** Fills a gap in one request, where the server offers that: its metadata have all tensors of the infill contract. */
   readonly infill: ((job: GapJob, signal: AbortSignal) => Promise<WrittenGap>) | undefined
+  /** Has texts of a gap to come read, where it is offered to fill them. */
+  readAhead(texts: GapTexts, signal: AbortSignal): Promise<void>
   /**
    * For a server that was gone: that it is ready again, answers, and serves the model it served; what it offers is learnt anew.
    *
@@ -77,6 +79,12 @@ class OverHttp implements RemotePasses {
     const wanted = Object.keys(stepOutputs).filter((name) => name !== 'facts')
     const tensors = await this.server.infer(requestTensors(request), { session: this.session }, signal, wanted)
     return understood(this.server, () => readAnswer(tensors, request, this.facts.vocab))
+  }
+
+  async readAhead(texts: GapTexts, signal: AbortSignal): Promise<void> {
+    if (!this.wholeGaps) return
+    const inputs = readingTensors(texts, this.facts.maskId)
+    await this.server.infer(inputs, { session: this.session }, signal, ['infill_written'])
   }
 
   private async written(job: GapJob, signal: AbortSignal): Promise<WrittenGap> {

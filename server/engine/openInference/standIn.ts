@@ -8,7 +8,7 @@
  * server that is known (`lookAgain`) is asked, and each request three times in all, should it be the one that kills it.
  */
 import type { Clock } from '../../base/clock.ts'
-import type { GapJob, GapLoop, WrittenGap } from '../gapLoop.ts'
+import type { GapJob, GapLoop, GapTexts, WrittenGap } from '../gapLoop.ts'
 import { ServerGoneError } from './oipServer.ts'
 import { Outage, restartMs } from './outage.ts'
 import type { PassAnswer, Passes, PassRequest } from './passes.ts'
@@ -45,6 +45,10 @@ export class PassesWithStandIn implements Passes, GapLoop {
 
   async infill(job: GapJob, signal: AbortSignal): Promise<WrittenGap | undefined> {
     return this.answered(async () => this.remote.infill?.(job, signal), signal)
+  }
+
+  async readAhead(texts: GapTexts, signal: AbortSignal): Promise<void> {
+    await this.answered(() => this.remote.readAhead(texts, signal), signal)
   }
 
   async run(request: PassRequest, signal: AbortSignal): Promise<PassAnswer> {

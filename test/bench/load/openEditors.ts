@@ -49,6 +49,7 @@ export async function openEditors(count: number, options: EditorsOptions): Promi
       gaps++
       return loop.infill(job, signal)
     },
+    readAhead: (texts, signal) => loop.readAhead(texts, signal),
   })
   const opened = await Promise.all(
     Array.from({ length: count }, async () => {
