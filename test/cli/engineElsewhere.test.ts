@@ -67,7 +67,7 @@ test('goes on with the server when it is back, where nobody stands in, and says 
   const { code, out, err } = await complete()
   expect({ code, out }).toEqual({ code: 0, out: 'len(self.items)\n' })
   const [gone, back, ...others] = err.trimEnd().split('\n')
-  expect(gone).toMatch(/127\.0\.0\.1:\d+, model lacuna-135m: socket hang up; completions wait for it, 5 minutes/)
+  expect(gone).toMatch(/127\.0\.0\.1:\d+, model lacuna-135m: socket hang up; completions wait for it, 10 minutes/)
   expect(back).toMatch(/model lacuna-135m: it is back$/)
   expect(others).toEqual([])
 })

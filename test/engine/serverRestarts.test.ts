@@ -62,7 +62,7 @@ async function serve({ deadlineMs = 5_000, mostDeadlines = 1 } = {}) {
 }
 
 const wentAndCame = [
-  expect.stringMatching(/^http:.*, model bytes: .*; completions wait for it, 5 minutes at the most$/),
+  expect.stringMatching(/^http:.*, model bytes: .*; completions wait for it, 10 minutes at the most$/),
   expect.stringMatching(/^http:.*, model bytes: it is back$/),
 ]
 
