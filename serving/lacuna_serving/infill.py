@@ -41,7 +41,7 @@ class Gap:
     tokens: list = dataclasses.field(default_factory=list)
     told: list = dataclasses.field(default_factory=list)  # of each canvas: arrays of its rows, top_ids, top_logprobs, end_logprobs
     partials: list = dataclasses.field(default_factory=list)  # tokens committed after each pass
-    pieces_read: int = 0  # where nothing is written
+    pieces_read: int = 0
     finish: int | None = None
     error: Exception | None = None
 
@@ -74,18 +74,31 @@ class Infills:
             raise ValueError(f"infill_ids: wanted at most {room - s.distance} ids, found {rows - s.distance}; send less of the text, or a shorter span")
 
     def advance(self, gaps):
-        """Fills one canvas of each, or reads one more piece where nothing is to be written. Those that are done have a `finish` or an `error` then."""
+        """Fills one canvas of each whose context is kept, and reads one more piece of the others'. Those that are done have a `finish` or an
+        `error` then."""
+        every = [[*self._pieces(gap)] for gap in gaps]
+        lacking = [next((job for job, _ in found if not self._is_kept(job)), None) for found in every]
+        ready, reading = [], []
+        for gap, found, job in zip(gaps, every, lacking):
+            if job and gap.pieces_read < len(found):
+                reading.append((gap, job))
+            elif not gap.slots[0]:  # read, or dropped again by others
+                gap.finish = FULL
+                gap.told = [{"top_ids": np.zeros((0, TOP)), "top_logprobs": np.zeros((0, TOP)), "end_logprobs": np.zeros(0)}]
+            elif job:  # others drop what it reads
+                self._try([gap], lambda: self._fill([gap], [self._context(gap)]))
+            else:
+                ready.append((gap, [place for _, place in found]))
+        if ready:
+            self._fill(*map(list, zip(*ready)))
+        self._read(reading)
+
+    def _try(self, gaps, run):
         try:
-            reading, writing = [gap for gap in gaps if not gap.slots[0]], [gap for gap in gaps if gap.slots[0]]
-            self._read(reading)
-            if writing:
-                self._fill(writing, self._contexts(writing))
-        except ValueError as error:  # too little room for all of them: each alone
-            if len(gaps) == 1:
-                gaps[0].error = error
-                return
+            run()
+        except ValueError as error:
             for gap in gaps:
-                self.advance([gap])
+                gap.error = error
 
     def _pieces(self, gap):
         """Of a gap's context, piece after piece: the job that reads it, and (handle, rows, first position) of it."""
@@ -100,31 +113,27 @@ class Infills:
     def _is_kept(self, job):
         return (job.session, job.keep[0][0]) in self.passes.held[self.passes.shard_of(job.session)]
 
-    def _read(self, gaps):
-        """One pass: the next piece of each that is not kept."""
-        jobs = {}
-        for gap in gaps:
-            every = [job for job, _ in self._pieces(gap)]
-            job = next((job for job in every if not self._is_kept(job)), None)
-            if job is None or gap.pieces_read == len(every):  # read, or dropped again by others
-                gap.finish = FULL
-                gap.told = [{"top_ids": np.zeros((0, TOP)), "top_logprobs": np.zeros((0, TOP)), "end_logprobs": np.zeros(0)}]
-            else:
-                gap.pieces_read += 1
-                jobs[job.session, job.keep[0][0]] = job
-        if jobs:
-            self.passes.run([*jobs.values()])
-
-    def _contexts(self, gaps):
-        """Handles of the pieces of each gap's context, (handle, rows, first position), all of them in the pool."""
-        every = [[*self._pieces(gap)] for gap in gaps]
-        for at in range(max(map(len, every))):
-            jobs = {(job.session, job.keep[0][0]): job for found in every for job, _ in found[at:at + 1] if not self._is_kept(job)}
+    def _read(self, reading):
+        """One pass for a piece of each; where it has no room for all, one for each."""
+        for gap, _ in reading:
+            gap.pieces_read += 1
+        jobs = {(job.session, job.keep[0][0]): job for _, job in reading}
+        try:
             if jobs:
                 self.passes.run([*jobs.values()])
-        if not all(self._is_kept(job) for found in every for job, _ in found):
+        except ValueError:
+            for gap, job in reading:
+                self._try([gap], lambda: self.passes.run([job]))
+
+    def _context(self, gap):
+        """(handle, rows, first position) of each piece of a gap's context, all of it in the pool."""
+        found = [*self._pieces(gap)]
+        for job, _ in found:
+            if not self._is_kept(job):
+                self.passes.run([job])
+        if not all(self._is_kept(job) for job, _ in found):
             raise ValueError(f"infill: the context is more than the {self.passes.pool_rows} rows that the server keeps; start it with more --pool_rows")
-        return [[place for _, place in found] for found in every]
+        return [place for _, place in found]
 
     def _fill(self, gaps, contexts):
         passes = self.passes
