@@ -129,6 +129,9 @@ class Infills:
         """(handle, rows, first position) of each piece of a gap's context, all of it in the pool."""
         found = [*self._pieces(gap)]
         for job, _ in found:
+            if self._is_kept(job):  # others are to be dropped first
+                self.passes.held[self.passes.shard_of(job.session)].move_to_end((job.session, job.keep[0][0]))
+        for job, _ in found:
             if not self._is_kept(job):
                 self.passes.run([job])
         if not all(self._is_kept(job) for job, _ in found):

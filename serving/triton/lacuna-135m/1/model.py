@@ -1,9 +1,12 @@
 """Both contracts on Triton's Python backend, over the same passes: one request after the other, `LACUNA_BUNDLE` is the model."""
 import json
 import os
+import sys
+from pathlib import Path
 
 import triton_python_backend_utils as pb_utils
 
+sys.path.insert(0, str(Path(__file__).parents[3]))
 from lacuna_serving import contract, infill_contract
 from lacuna_serving.bundle import load
 from lacuna_serving.infill import Infills
