@@ -98,7 +98,10 @@ class Infills:
             run()
         except ValueError as error:
             for gap in gaps:
-                gap.error = error
+                if gap.slots[0]:
+                    gap.error = error
+                else:
+                    gap.pieces_read = np.inf  # nobody waits for it: it is over
 
     def _pieces(self, gap):
         """Of a gap's context, piece after piece: the job that reads it, and (handle, rows, first position) of it."""
