@@ -23,11 +23,15 @@ export interface RemoteEngine {
   readonly model?: string | undefined
   /** Whether this machine computes while the server is gone. */
   readonly standIn: boolean
+  /** `steps`: pass after pass, also where the server fills gaps whole (default: whole there). */
+  readonly contract?: EngineContract | undefined
   /** Told when the server went and when it is back, in a sentence for the user. */
   readonly onChange?: (sentence: string) => void
   /** Told once, before text of a document is sent for the first time, in a clause for the user. */
   readonly onSendText?: (clause: string) => void
 }
+
+export type EngineContract = 'auto' | 'steps'
 
 export interface OpenedEngine {
   readonly engine: Engine
@@ -56,7 +60,7 @@ export async function openLocalEngine(
  * @throws {UserError} when it has another model.
  */
 export async function openRemoteEngine(
-  { address, model: named, standIn, onChange = () => {} }: RemoteEngine,
+  { address, model: named, standIn, contract = 'auto', onChange = () => {} }: RemoteEngine,
   manifest: Manifest,
   openHere: () => Promise<Engine>,
 ): Promise<OpenedEngine> {
@@ -75,13 +79,14 @@ export async function openRemoteEngine(
     const facts = { ...remote.facts, passRows: localPassRows }
     return new PassesOverEngine(await openHere(), facts)
   }
-  const parts = { openLocal: standIn ? openLocal : undefined, clock: systemClock, onChange }
+  const parts = { openLocal: standIn ? openLocal : undefined, clock: systemClock, random: Math.random, onChange }
   const passes = new PassesWithStandIn(remote, parts)
   const engine = new OpenInferenceEngine(passes, remote.facts)
-  const how = remote.infill ? ', whole gaps' : ''
+  const fillsWhole = remote.infill !== undefined && contract === 'auto'
+  const how = fillsWhole ? ', whole gaps' : ''
   const provider = `open-inference${how} (${remote.shown})`
   const report = { provider, passedOver: [], loadMs: performance.now() - began }
-  return { engine, ...(remote.infill ? { loop: passes } : {}), report: () => report }
+  return { engine, ...(fillsWhole ? { loop: passes } : {}), report: () => report }
 }
 
 const localPassRows = 64

@@ -30,16 +30,18 @@ export const serve: Command = {
 let lost: readonly PassedOver[] = []
 
 const openSession: OpenSession = async (settings, log, tell) => {
-  const { model, providers, engine: address, engineModel, engineElse } = settings()
+  const { model, providers, engine: address, engineModel, engineElse, engineContract: contract } = settings()
   const onMoved = ({ provider, passedOver }: OpenReport) => {
     const failed = passedOver.at(-1)!
     lost = passedOver
     log('warn', `${failed.provider} is given up, ${provider} goes on: ${failed.reason}`)
   }
-  const onChange = (sentence: string) => log('warn', sentence)
   const onSendText = (clause: string) => tell(`${clause}, as the setting "engine" says`)
   const standIn = engineElse === 'local'
-  const engine = address === undefined ? undefined : { address, model: engineModel, standIn, onChange, onSendText }
+  // Where nobody stands in, completions stay away meanwhile, and silence looks like no suggestion.
+  const onChange = (sentence: string) => (standIn ? log('warn', sentence) : tell(sentence))
+  const engine =
+    address === undefined ? undefined : { address, model: engineModel, standIn, contract, onChange, onSendText }
   const rooms = await openRooms(await resolveModel(model), { cache: true, providers, lost, onMoved, engine })
   const { provider, loadMs, passedOver } = rooms.report
   for (const { provider: other, reason } of passedOver) log('warn', `${other} passed over: ${reason}`)

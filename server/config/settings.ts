@@ -96,7 +96,14 @@ export const settingsSchema = z.object({
     .enum(['nothing', 'local'])
     .default('nothing')
     .meta(user)
-    .describe('While that server is gone: no completions, or this machine computes.'),
+    .describe('While that server is gone: no completions until it is back, or this machine computes.'),
+  engineContract: z
+    .enum(['auto', 'steps'])
+    .default('auto')
+    .meta(user)
+    .describe(
+      'What that server is asked. auto: to fill gaps whole, one request each, where it offers that. steps: pass after pass.',
+    ),
   logLevel: z.enum(['error', 'warn', 'info', 'debug']).default('info').describe('How much goes to the log.'),
   logFile: z
     .string()

@@ -4,12 +4,13 @@
  */
 import type { Recalled } from '../base/recall.ts'
 import type { TokenIds } from '../engine/engine.ts'
-import type { GapLoop, WrittenGap } from '../engine/gapLoop.ts'
+import type { GapLoop, GapTexts, WrittenGap } from '../engine/gapLoop.ts'
 import { type Denoised, type DenoiseRequest, type OnStep, openHoles } from './denoiser.ts'
 import { type OpenHole, product } from './hole.ts'
 
 export class LoopDenoiser {
   private readonly loop: GapLoop
+  private lastRead: GapTexts | undefined
 
   constructor(loop: GapLoop) {
     this.loop = loop
@@ -17,6 +18,20 @@ export class LoopDenoiser {
 
   get available(): boolean {
     return this.loop.available
+  }
+
+  /**
+   * Has the texts of a gap to come read, where they are not those of the last one: a key in a line changes neither.
+   *
+   * @throws as `Engine.encode`.
+   */
+  async readAhead(texts: GapTexts, signal: AbortSignal): Promise<void> {
+    const { startIds, suffixIds } = texts
+    const last = this.lastRead
+    const isThere = (ids: TokenIds, read: TokenIds = []) => ids.length === 0 || same(ids, read)
+    if (isThere(startIds, last?.startIds) && isThere(suffixIds, last?.suffixIds)) return
+    await this.loop.readAhead(texts, signal)
+    this.lastRead = texts
   }
 
   /**
@@ -37,9 +52,11 @@ export class LoopDenoiser {
       const canvas = hole.ask()[0]!.canvas
       const committed = canvas.leftmostOpen()
       const begun = committed === ids.length ? (context.begun ?? 0) : 0 // of the first canvas
+      const known = 1 + begun + committed
+      const prefixIds = [...before, ...ids]
       const written = await this.loop.infill(
         {
-          ...{ prefixIds: [...before, ...ids], suffixIds, known: 1 + begun + committed, most: maxTokens - ids.length },
+          ...{ prefixIds, suffixIds, known, most: maxTokens - ids.length },
           slots: { now: canvas.slots.length - committed, later: length.slots },
           ...{ endIds: [...endIds], threshold: length.threshold, floor: leftOf(floor, product(probabilities)) },
           hints: hintsBehind(ids, request),
@@ -47,6 +64,7 @@ export class LoopDenoiser {
         signal,
       )
       if (!written) return undefined
+      this.lastRead = { startIds: prefixIds.slice(0, -known), suffixIds }
       steps += written.passes
       take(hole, written)
       onStep([hole.progress()])
@@ -54,6 +72,8 @@ export class LoopDenoiser {
     return { middles: [{ ...hole.progress(), finish: hole.finish }], steps, rows: 0 }
   }
 }
+
+const same = (a: TokenIds, b: TokenIds): boolean => a.length === b.length && a.every((id, i) => id === b[i])
 
 const mostHints = 16
 

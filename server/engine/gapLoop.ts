@@ -23,6 +23,12 @@ export interface GapJob {
   readonly hints: readonly Recalled[]
 }
 
+/** Texts that a gap to come will have around its canvas. */
+export interface GapTexts {
+  readonly startIds: TokenIds // before the tokens that are rows of the canvas
+  readonly suffixIds: TokenIds
+}
+
 export interface WrittenGap {
   readonly ids: TokenIds
   /** Of each of `ids`, and, where the end was said, of that: what the row before it said. `setLogProbs`: of all ends. */
@@ -41,4 +47,6 @@ export interface GapLoop {
    * @throws as `Engine.step`.
    */
   infill(job: GapJob, signal: AbortSignal): Promise<WrittenGap | undefined>
+  /** Has texts read, behind all that is asked for: a gap between them needs less then. @throws as `Engine.encode`. */
+  readAhead(texts: GapTexts, signal: AbortSignal): Promise<void>
 }

@@ -27,11 +27,11 @@ export class TellUser {
     this.show(MessageType.Warning, unsaid.join('\n'))
   }
 
-  /** What the user should know of, once. */
+  /** What the user should know of: shown once, logged each time. */
   tell(sentence: string): void {
+    this.log('info', sentence)
     if (this.told.has(sentence)) return
     this.told.add(sentence)
-    this.log('info', sentence)
     this.show(MessageType.Info, `Lacuna: ${sentence}`)
   }
 

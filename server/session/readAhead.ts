@@ -16,7 +16,7 @@ export type Ahead = 'prefix' | 'both' | 'next'
 
 /**
  * Behind all that is waited for. Models that read their surroundings in every step have nothing to read ahead, and nothing is
- * sent before somebody asks where gaps are filled whole elsewhere, as text or as ids.
+ * sent before somebody asks where gaps are filled elsewhere as text.
  *
  * @param offset UTF-16 units into `text`.
  * @throws {Aborted} between two chunks when the signal fires; what was read until then is kept.
@@ -28,10 +28,15 @@ export async function readAhead(
   ahead: Ahead,
   signal: AbortSignal,
 ): Promise<void> {
-  if (model.attention !== 'causal-context' || elsewhere || loop?.available) return
+  if (model.attention !== 'causal-context' || elsewhere) return
   const { prefixIds, suffixIds, held } = planGap(text, offset, model)
+  const isNext = ahead === 'next'
+  if (isNext && !beginsAnew(model, prefixIds, held)) return
+  // What else there is before a gap is computed with its slots.
+  const startIds = isNext ? prefixIds : prefixIds.slice(0, prefixIds.length - 1 - begunOf(model, prefixIds))
+  const behindIds = ahead === 'both' ? suffixIds : []
+  if (loop?.available) return loop.readAhead({ startIds, suffixIds: behindIds }, signal)
   const read = async (cache: EncodingCache, ids: readonly number[]) => (await cache.encode(ids, signal, 'ahead')).end()
-  if (ahead === 'next') return beginsAnew(model, prefixIds, held) ? read(prefixes, prefixIds) : undefined
-  await read(prefixes, prefixIds.slice(0, prefixIds.length - 1 - begunOf(model, prefixIds))) // the rest is computed with the slots
+  await read(prefixes, startIds)
   if (ahead === 'both') await read(suffixes, suffixIds)
 }

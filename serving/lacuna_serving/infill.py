@@ -33,7 +33,7 @@ class Gap:
     suffix: list
     known: int
     most: int  # tokens
-    slots: tuple  # of this canvas, of the next ones
+    slots: tuple  # of this canvas, of the next ones; with 0 of this one its context is read and nothing is written
     ends: list  # ids whose summed probability is that of the end
     threshold: float  # of guesses that stand in a pass: the product of their probabilities
     floor: float  # the middle stops where the product of its probabilities is below
@@ -41,6 +41,7 @@ class Gap:
     tokens: list = dataclasses.field(default_factory=list)
     told: list = dataclasses.field(default_factory=list)  # of each canvas: arrays of its rows, top_ids, top_logprobs, end_logprobs
     partials: list = dataclasses.field(default_factory=list)  # tokens committed after each pass
+    pieces_read: int = 0
     finish: int | None = None
     error: Exception | None = None
 
@@ -65,48 +66,80 @@ class Infills:
             raise ValueError(f"infill_known: wanted 1 to the {len(gap.prefix)} ids before the span, found {gap.known}; the last id before it opens the canvas")
         if any(not -1 <= hint < s.vocab for hint, _ in gap.hints):
             raise ValueError(f"infill_hint_ids: wanted ids of 0 to {s.vocab - 1}, or -1 for the end, found {[hint for hint, _ in gap.hints]}")
-        if min(slots, later) < 1 or gap.known - 1 + slots > longest or later > longest:
-            raise ValueError(f"infill_slots: wanted at least 1, and with the known ids at most {longest}, found {slots} (behind {gap.known - 1} known) and {later}; fill the rest in the next canvas")
+        if slots != 0 and min(slots, later) < 1 or gap.known - 1 + slots > longest or later > longest:
+            raise ValueError(f"infill_slots: wanted at least 1 (or 0, to have the context read alone), and with the known ids at most {longest}, found {slots} (behind {gap.known - 1} known) and {later}; fill the rest in the next canvas")
         rows = len(gap.prefix) + gap.most + len(gap.suffix) + s.distance
         room = min(s.max_positions, self.passes.CONTEXT[-1])
         if rows > room:
             raise ValueError(f"infill_ids: wanted at most {room - s.distance} ids, found {rows - s.distance}; send less of the text, or a shorter span")
 
     def advance(self, gaps):
-        """Fills one canvas of each. Those that are done have a `finish` or an `error` then."""
-        try:
-            contexts = self._contexts(gaps)
-            self._fill(gaps, contexts)
-        except ValueError as error:  # too little room for all of them: each alone
-            if len(gaps) == 1:
-                gaps[0].error = error
-                return
-            for gap in gaps:
-                self.advance([gap])
+        """Fills one canvas of each whose context is kept, and reads one more piece of the others'. Those that are done have a `finish` or an
+        `error` then."""
+        every = [[*self._pieces(gap)] for gap in gaps]
+        lacking = [next((job for job, _ in found if not self._is_kept(job)), None) for found in every]
+        ready, reading = [], []
+        for gap, found, job in zip(gaps, every, lacking):
+            if job and gap.pieces_read < len(found):
+                reading.append((gap, job))
+            elif not gap.slots[0]:  # read, or dropped again by others
+                gap.finish = FULL
+                gap.told = [{"top_ids": np.zeros((0, TOP)), "top_logprobs": np.zeros((0, TOP)), "end_logprobs": np.zeros(0)}]
+            elif job:  # others drop what it reads
+                self._try([gap], lambda: self._fill([gap], [self._context(gap)]))
+            else:
+                ready.append((gap, [place for _, place in found]))
+        if ready:
+            self._fill(*map(list, zip(*ready)))
+        self._read(reading)
 
-    def _contexts(self, gaps):
-        """Handles of the pieces of each gap's context, (handle, rows, first position), all of them in the pool."""
-        contexts = [[] for _ in gaps]
-        starts = [(gap.prefix[:len(gap.prefix) - gap.known], 0) for gap in gaps]
-        ends = [(gap.suffix, len(start) + 1 + self.passes.shape.distance) for gap, (start, _) in zip(gaps, starts)]
-        for texts in (ends, starts):  # the prefix last: of a pool too small for both it is the one to lose less of
-            rounds = [pieces(ids) for ids, _ in texts]
-            for at in range(max(map(len, rounds))):
-                jobs = {}
-                for gap, context, (ids, first), found in zip(gaps, contexts, texts, rounds):
-                    if at >= len(found):
-                        continue
-                    handle, begin, end = found[at]
-                    before = [(h, e - b, b) for h, b, e in found[:at]]
-                    if self.passes.missing([Job(gap.session, True, [], [], [(handle, 0, 0)], None, [], [], [], False, [])]):
-                        jobs[gap.session, handle] = Job(gap.session, True, ids[begin:end], list(range(begin, end)), before, None, [], [], [], False, [(handle, 0, end - begin)])
-                    context.append((handle, end - begin, first + begin))
-                if jobs:
-                    self.passes.run([*jobs.values()])
-        lost = [self.passes.missing([Job(gap.session, True, [], [], context, None, [], [], [], False, [])]) for gap, context in zip(gaps, contexts)]
-        if any(lost):
+    def _try(self, gaps, run):
+        try:
+            run()
+        except ValueError as error:
+            for gap in gaps:
+                if gap.slots[0]:
+                    gap.error = error
+                else:
+                    gap.pieces_read = np.inf  # nobody waits for it: it is over
+
+    def _pieces(self, gap):
+        """Of a gap's context, piece after piece: the job that reads it, and (handle, rows, first position) of it."""
+        start = gap.prefix[:len(gap.prefix) - gap.known]
+        # The prefix last: of a pool too small for both it is the one to lose less of.
+        for ids, first in ((gap.suffix, len(start) + 1 + self.passes.shape.distance), (start, 0)):
+            found = pieces(ids)
+            for at, (handle, begin, end) in enumerate(found):
+                before = [(h, e - b, b) for h, b, e in found[:at]]
+                yield Job(gap.session, True, ids[begin:end], list(range(begin, end)), before, None, [], [], [], False, [(handle, 0, end - begin)]), (handle, end - begin, first + begin)
+
+    def _is_kept(self, job):
+        return (job.session, job.keep[0][0]) in self.passes.held[self.passes.shard_of(job.session)]
+
+    def _read(self, reading):
+        """One pass for a piece of each; where it has no room for all, one for each."""
+        for gap, _ in reading:
+            gap.pieces_read += 1
+        jobs = {(job.session, job.keep[0][0]): job for _, job in reading}
+        try:
+            if jobs:
+                self.passes.run([*jobs.values()])
+        except ValueError:
+            for gap, job in reading:
+                self._try([gap], lambda: self.passes.run([job]))
+
+    def _context(self, gap):
+        """(handle, rows, first position) of each piece of a gap's context, all of it in the pool."""
+        found = [*self._pieces(gap)]
+        for job, _ in found:
+            if self._is_kept(job):  # others are to be dropped first
+                self.passes.held[self.passes.shard_of(job.session)].move_to_end((job.session, job.keep[0][0]))
+        for job, _ in found:
+            if not self._is_kept(job):
+                self.passes.run([job])
+        if not all(self._is_kept(job) for job, _ in found):
             raise ValueError(f"infill: the context is more than the {self.passes.pool_rows} rows that the server keeps; start it with more --pool_rows")
-        return contexts
+        return [place for _, place in found]
 
     def _fill(self, gaps, contexts):
         passes = self.passes

@@ -111,17 +111,18 @@ class Step(kserve.Model):
             self.running = None
 
     async def _canvas(self):
-        """One canvas of each gap for which there is room; those of which more is to be written wait for the next."""
+        """One canvas of each gap for which there is room; those of which more is to be written wait for the next. What is only read ahead
+        goes on, piece after piece, while nobody waits for a canvas."""
         counts, batch = collections.Counter(), []
         there = [(gaps, done) for gaps, done in self.gaps if not done.cancelled()]
         metrics.REQUESTS.labels("left").inc(len(self.gaps) - len(there))
         self.gaps = there
-        for gaps, _ in self.gaps:
-            for gap in gaps:
-                shard = self.passes.shard_of(gap.session)
-                if gap.finish is None and counts[shard] < self.most_jobs:
-                    counts[shard] += 1
-                    batch.append(gap)
+        open_gaps = [gap for gaps, _ in self.gaps for gap in gaps if gap.finish is None]
+        for gap in [gap for gap in open_gaps if gap.slots[0]] or open_gaps:
+            shard = self.passes.shard_of(gap.session)
+            if counts[shard] < self.most_jobs:
+                counts[shard] += 1
+                batch.append(gap)
         if batch:
             await asyncio.get_running_loop().run_in_executor(self.thread, self._advance, batch)
         for gaps, done in self.gaps:
@@ -136,8 +137,12 @@ class Step(kserve.Model):
         self.gaps = [(gaps, done) for gaps, done in self.gaps if not done.done() or done.cancelled()]
 
     def _advance(self, batch):
+        began = time.perf_counter()
         try:
             self.infills.advance(batch)
+            gaps, seconds = (metrics.CANVAS_GAPS, metrics.CANVAS_SECONDS) if batch[0].slots[0] else (metrics.PASS_JOBS, metrics.PASS_SECONDS)
+            gaps.observe(len(batch))
+            seconds.observe(time.perf_counter() - began)
         except Exception as error:
             for gap in batch:
                 gap.error = gap.error or error

@@ -124,6 +124,20 @@ def test_what_was_read_is_kept_and_what_was_dropped_is_read_again(small):
         filled(Infills(Passes(*small, pool_rows=100)), gaps()[3:])
 
 
+def test_what_was_read_ahead_is_there_when_it_is_asked_for(small):
+    passes = Passes(*small, pool_rows=1024)
+    infills, wanted = Infills(passes), filled(Infills(Passes(*small, pool_rows=1024)), gaps())
+    ahead = [Gap(gap.session, gap.prefix, gap.suffix, gap.known, 1, (0, 0), [], 1.0, 0.0) for gap in gaps()]
+    infills.advance(ahead)  # a piece of each, in one pass
+    assert passes.passes_run == 1 and [gap.finish for gap in ahead] == [None] * 4
+    filled(infills, ahead)
+    read = passes.passes_run
+    assert infills.compiled == {} and all(gap.tokens == [] and gap.finish == FULL for gap in ahead)
+    assert [gap.tokens for gap in filled(infills, gaps())] == [gap.tokens for gap in wanted] and passes.passes_run == read
+    # Where too little is kept it ends all the same.
+    filled(Infills(Passes(*small, pool_rows=100)), [Gap("session 3", list(range(1, 90)) * 2, [5], 1, 1, (0, 0), [], 1.0, 0.0)])
+
+
 def test_what_an_editor_asks_for_is_compiled_before_it_asks(small):
     infills = Infills(Passes(*small, pool_rows=512, batches=(1,)), ahead=1)
     infills.warm()
@@ -138,7 +152,7 @@ def test_refuses_what_cannot_be_filled_with_what_was_wanted(small):
     gap = lambda **change: Gap(**(dict(session="", prefix=[1, 2], suffix=[3], known=1, most=4, slots=(4, 4), ends=[END], threshold=0.4, floor=0.0) | change))
     infills.check(gap())
     for change, said in ((dict(prefix=[1, 98]), "wanted ids of 0 to 97, found 98"), (dict(ends=[97]), "end ids of 0 to 96, found 97"), (dict(known=3), "wanted 1 to the 2 ids before the span, found 3"),
-                         (dict(known=0), "found 0"), (dict(hints=[(98, 0.5)]), "or -1 for the end, found .98."), (dict(slots=(24, 4)), "at most 23, found 24"), (dict(slots=(4, 0)), "at least 1"), (dict(most=600), "wanted at most 488 ids, found 603")):
+                         (dict(known=0), "found 0"), (dict(hints=[(98, 0.5)]), "or -1 for the end, found .98."), (dict(slots=(24, 4)), "at most 23, found 24"), (dict(slots=(4, 0)), "at least 1"), (dict(slots=(-1, 4)), "at least 1"), (dict(most=600), "wanted at most 488 ids, found 603")):
         with pytest.raises(ValueError, match=said):
             infills.check(gap(**change))
 

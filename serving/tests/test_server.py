@@ -113,6 +113,11 @@ def test_fills_gaps_whole(ports):
     assert one["infill_tokens"].tolist() == two["infill_tokens"].tolist()[:two["infill_written"][0]]
 
 
+def test_reads_ahead_what_a_gap_will_need(ports):
+    read = ask(ports[0], gap(infill_slots=[[0, 0]]), infill_contract.OUTPUTS)
+    assert read["infill_written"].tolist() == [0] and read["infill_top_ids"].shape == (0, 8) and read["infill_tokens"].size == read["infill_partials"].size == 0
+
+
 @pytest.mark.parametrize("change, said", [
     (dict(infill_ids=[1] * 21), "wanted one span of the mask id 97 in gap 0, found 0"),
     (dict(infill_ids=[1, 97, 1] * 7), "found 7 of it in several places; send a gap of its own for each span"),

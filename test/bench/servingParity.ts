@@ -1,7 +1,7 @@
 /**
  * `serving/` against the engine of this machine, by hand: rests of lines in real files, filled by both, number by number.
  * `FLOAT` is the bundle in float32 (`--make`: made first), as the server computes; the server reads `--model` itself.
- * `node dist/servingParity.js --engine http://127.0.0.1:8080 [--count 34] [--seed 21] [--seconds 200] [--make] FLOAT OUT.jsonl FOLDER`
+ * `node dist/servingParity.js --engine http://127.0.0.1:8080 [--count 34] [--seed 21] [--seconds 200] [--contract steps] [--make] FLOAT OUT.jsonl FOLDER`
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
@@ -31,6 +31,7 @@ const { values, positionals } = parseArgs({
     count: { type: 'string', default: '34' }, // of each language
     seed: { type: 'string', default: '21' },
     seconds: { type: 'string', default: '200' }, // then it stops; what is in OUT is not done again
+    contract: { type: 'string', default: 'auto' }, // or steps
     make: { type: 'boolean' },
   },
 })
@@ -38,8 +39,9 @@ const [float, out, folder] = positionals as [string, string, string]
 const began = performance.now()
 const dir = await resolveModel(values.model)
 if (values.make && !existsSync(float)) await floatBundle(dir, float)
+const contract = values.contract === 'steps' ? 'steps' : 'auto'
 const here = await openRooms(float, { cache: true })
-const there = await openRooms(dir, { cache: true, engine: { address: values.engine!, standIn: false } })
+const there = await openRooms(dir, { cache: true, engine: { address: values.engine!, standIn: false, contract } })
 const lines: Line[] = existsSync(out)
   ? readFileSync(out, 'utf8')
       .trim()

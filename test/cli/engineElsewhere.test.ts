@@ -62,11 +62,40 @@ test('goes on here when the server dies, where that is allowed', async () => {
   expect(err).toMatch(/^http:\/\/127\.0\.0\.1:\d+, model lacuna-135m: .*; this machine goes on\n/)
 })
 
-test('fails with one message that names server, model and cause', async () => {
+test('goes on with the server when it is back, where nobody stands in, and says so', async () => {
   server.faults.push({ kind: 'slow', ms: 0 }, { kind: 'dies' })
   const { code, out, err } = await complete()
+  expect({ code, out }).toEqual({ code: 0, out: 'len(self.items)\n' })
+  const [gone, back, ...others] = err.trimEnd().split('\n')
+  expect(gone).toMatch(/127\.0\.0\.1:\d+, model lacuna-135m: socket hang up; completions wait for it, 10 minutes/)
+  expect(back).toMatch(/model lacuna-135m: it is back$/)
+  expect(others).toEqual([])
+})
+
+test('fails with one message that names server, model and cause when it is not there at the start', async () => {
+  const other = await new LocalOipServer(options).start()
+  await other.die()
+  const { code, out, err } = await lacuna(['complete', place, '--engine', other.url.href])
   expect([code, out]).toEqual([1, ''])
-  expect(err).toMatch(/127\.0\.0\.1:\d+, model lacuna-135m: socket hang up; there are no completions until it is back/)
+  expect(err).toMatch(/127\.0\.0\.1:\d+, model lacuna-135m: .*ECONNREFUSED/)
+})
+
+test('asks for steps where that is wanted, whatever the server offers', async () => {
+  const { forbiddenIds, maskId, drafting } = rooms.manifest
+  const loop = new PlainGapLoop(rooms.engine, { distance: drafting!.distance, neverIds: [...forbiddenIds, maskId] })
+  const both = await new LocalOipServer({ ...options, loop }).start()
+  for (const [contract, fillsWhole] of [
+    ['auto', true],
+    ['steps', false],
+  ] as const) {
+    const there = await openRooms(rooms.dir, {
+      cache: true,
+      engine: { address: both.url.href, standIn: false, contract },
+    })
+    expect([there.loop !== undefined, there.report.provider.includes('whole gaps')]).toEqual([fillsWhole, fillsWhole])
+    await there.close()
+  }
+  await both.die()
 })
 
 test('refuses a server in the clear elsewhere, and one with another model', async () => {

@@ -26,6 +26,7 @@ test('nothing said: the defaults', () => {
     invokedBudgetMs: 5000,
     providers: ['cpu'],
     engineElse: 'nothing',
+    engineContract: 'auto',
   })
 })
 
@@ -140,7 +141,17 @@ test('a file of a workspace may restrict and nothing else', () => {
 
 test('whatever leads out of the editor, or to other files, is set by the user alone', () => {
   const names = settingNames.filter((name) => isSetting(name) && whoMaySet(name) === 'user')
-  expect(names).toEqual(['nearby', 'model', 'providers', 'engine', 'engineModel', 'engineElse', 'logFile', 'logText'])
+  expect(names).toEqual([
+    'nearby',
+    'model',
+    'providers',
+    'engine',
+    'engineModel',
+    'engineElse',
+    'engineContract',
+    'logFile',
+    'logText',
+  ])
 })
 
 test('of several opinions the strictest counts', () => {

@@ -49,6 +49,7 @@ export class LocalOipServer {
   connections = 0
   ready = true
   metadata: Record<string, unknown> | undefined // instead of the right ones
+  facts: PassFacts | undefined // instead of the right ones
   private readonly options: OipServerOptions
   private http: Server | undefined
   private port = 0
@@ -175,12 +176,14 @@ export class LocalOipServer {
   private async step(passes: PassesOverEngine, tensors: Tensors, signal: AbortSignal): Promise<Tensors> {
     const { facts } = this.options
     const answer = await passes.run(readRequest(tensors), signal)
-    return { ...answerTensors(answer, facts.vocab), facts: factsTensor(facts) }
+    return { ...answerTensors(answer, facts.vocab), facts: factsTensor(this.facts ?? facts) }
   }
 
   private async written(loop: GapLoop, tensors: Tensors, signal: AbortSignal): Promise<Tensors> {
-    const written = await loop.infill(readGap(tensors, this.options.facts.maskId), signal)
-    return writtenTensors(written!)
+    const gap = readGap(tensors, this.options.facts.maskId)
+    if (gap.slots.now > 0) return writtenTensors((await loop.infill(gap, signal))!)
+    await loop.readAhead({ startIds: gap.prefixIds.slice(0, -gap.known), suffixIds: gap.suffixIds }, signal)
+    return writtenTensors({ ids: [], rows: { topIds: [], topLogProbs: [], setLogProbs: [] }, passes: 0 })
   }
 }
 

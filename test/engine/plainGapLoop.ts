@@ -1,6 +1,6 @@
 /** Gaps written by committed rows alone, one a pass, nothing guessed and nothing kept, over any engine: what every loop must write. */
 import type { Engine, TokenIds } from '../../server/engine/engine.ts'
-import type { GapJob, GapLoop, WrittenGap } from '../../server/engine/gapLoop.ts'
+import type { GapJob, GapLoop, GapTexts, WrittenGap } from '../../server/engine/gapLoop.ts'
 
 export interface PlainGapLoopOptions {
   readonly distance: number
@@ -10,6 +10,7 @@ export interface PlainGapLoopOptions {
 export class PlainGapLoop implements GapLoop {
   available = true
   readonly asked: GapJob[] = []
+  readonly read: GapTexts[] = []
   private readonly engine: Engine
   private readonly options: PlainGapLoopOptions
 
@@ -57,6 +58,10 @@ export class PlainGapLoop implements GapLoop {
       }
     }
     return { ids, rows, passes: rows.setLogProbs.length }
+  }
+
+  async readAhead(texts: GapTexts): Promise<void> {
+    this.read.push(texts)
   }
 
   /** What the last of the known rows says: the best eight, their log-probabilities, that of all ends. */

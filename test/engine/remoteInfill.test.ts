@@ -4,6 +4,7 @@ import { Aborted, EngineError, UserError } from '../../server/base/errors.ts'
 import type { GapJob } from '../../server/engine/gapLoop.ts'
 import { infillInputs } from '../../server/engine/openInference/infillTensors.ts'
 import { ServerGoneError } from '../../server/engine/openInference/oipServer.ts'
+import { PassesOverEngine } from '../../server/engine/openInference/passesOverEngine.ts'
 import { openRemotePasses } from '../../server/engine/openInference/remotePasses.ts'
 import { PassesWithStandIn } from '../../server/engine/openInference/standIn.ts'
 import { stepInputs, stepOutputs } from '../../server/engine/openInference/stepTensors.ts'
@@ -60,6 +61,20 @@ test('the same is written there as by the loop here, in one request, and all tha
   const { request, answer } = server.inferences.at(-1)!
   process.stderr.write(`a gap: ${request} bytes there, ${answer} back\n`)
   expect(request + answer).toBeLessThan(6_000)
+})
+
+test('texts are read ahead there, and nothing is written', async () => {
+  const { server, loop, connect } = await serve()
+  const passes = await connect()
+  const { prefixIds, suffixIds } = job
+  await passes.readAhead({ startIds: prefixIds, suffixIds }, never)
+  await passes.readAhead({ startIds: [], suffixIds: [] }, never)
+  expect(loop.read).toEqual([
+    { startIds: prefixIds, suffixIds },
+    { startIds: [], suffixIds: [] },
+  ])
+  expect(loop.asked).toEqual([])
+  expect(server.inferences.at(-1)!.outcome).toBe('answered')
 })
 
 test('is not offered where one tensor of it is missing, or another one', async () => {
@@ -187,26 +202,26 @@ describe('a server that fails', () => {
   })
 })
 
-test('when the server dies, steps are asked for until it is back', async () => {
-  const { server, connect } = await serve()
+test('when the server dies, this machine writes step by step until it is back', async () => {
+  const { server, engine, connect } = await serve()
   const said: string[] = []
   const clock = new ManualClock()
   const passes = new PassesWithStandIn(await connect(), {
-    openLocal: undefined,
-    clock,
-    onChange: (one) => said.push(one),
+    openLocal: async () => new PassesOverEngine(engine, facts),
+    ...{ clock, random: () => 0, onChange: (one) => said.push(one) },
   })
   expect(passes.available).toBe(true)
   const wanted = await passes.infill(job, never)
-  server.faults.push({ kind: 'dies' })
+  await server.die()
   expect(await passes.infill(job, never)).toBeUndefined()
   expect(passes.available).toBe(false)
   const count = server.inferences.length
   expect(await passes.infill(job, never)).toBeUndefined()
   expect(server.inferences).toHaveLength(count) // nobody asks who is known to be gone
-  await expect(passes.run({ jobs: [], release: [] }, never)).rejects.toThrow(/model bytes: socket hang up/)
-  expect(said).toEqual([expect.stringMatching(/there are no completions until it is back$/)])
+  expect(said).toEqual([expect.stringMatching(/; this machine goes on$/)])
+  await server.start()
   await clock.pass(5_000)
-  for (let i = 0; i < 100 && said.length < 2; i++) await new Promise((resolve) => setTimeout(resolve, 5))
+  while (said.length < 2) await new Promise((resolve) => setTimeout(resolve, 5))
+  expect(passes.available).toBe(true)
   expect(await passes.infill(job, never)).toEqual(wanted)
 })

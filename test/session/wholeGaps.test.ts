@@ -3,10 +3,11 @@ import { expect, test } from 'vitest'
 import { EncodingCache } from '../../server/cache/encodingCache.ts'
 import { Denoiser } from '../../server/denoise/denoiser.ts'
 import { LoopDenoiser } from '../../server/denoise/loopDenoiser.ts'
+import type { GapJob } from '../../server/engine/gapLoop.ts'
 import { fillCandidates } from '../../server/session/candidates.ts'
 import { fillGap, fillHoles } from '../../server/session/fillGap.ts'
 import { askedFor, type GapRequest, unasked } from '../../server/session/gaps.ts'
-import { readAhead } from '../../server/session/readAhead.ts'
+import { type Ahead, readAhead } from '../../server/session/readAhead.ts'
 import { PlainGapLoop } from '../engine/plainGapLoop.ts'
 import { byteEngine, byteIds, knows, ScriptedEngine } from '../engine/scriptedEngine.ts'
 import { parseMarked } from '../markup.ts'
@@ -91,14 +92,33 @@ test('several gaps, and canvases whose rows all see each other, are left to step
   expect([...loop.asked, ...verified.loop.asked]).toEqual([])
 })
 
-test('nothing is read ahead while gaps are filled whole, and all that is asked for goes step by step while nobody is there', async () => {
-  const { whole, loop } = both('print(value)\nmore')
-  const { text, offset } = gapAt('print(║\nmore')
-  await readAhead(whole, { text, offset }, 'both', never)
+test('what is read ahead where gaps are filled whole is what the gap needs, and is asked for once', async () => {
+  const { whole, loop } = both('x = 1\nprint(value)\nmore')
+  const request = gapAt('x = 1\nprint(║\nmore')
+  const read = (ahead: Ahead) => readAhead(whole, request, ahead, never)
+  await read('prefix')
+  await read('both')
+  await fillGap(whole, request, never)
+  const [{ prefixIds, known, suffixIds }] = loop.asked as [GapJob]
+  const startIds = prefixIds.slice(0, -known)
+  expect(loop.read).toEqual([
+    { startIds, suffixIds: [] },
+    { startIds, suffixIds },
+  ])
+  expect(startIds.length).toBeGreaterThan(0)
+  for (const ahead of ['prefix', 'both'] as const) await read(ahead)
+  expect(loop.read).toHaveLength(2)
+  await readAhead(whole, gapAt('x = 1\nprint(value)\nmo║re'), 'prefix', never)
+  expect(loop.read).toHaveLength(3)
   expect(whole.engine.encodedRows).toBe(0)
+})
+
+test('while nobody is there that fills gaps whole all goes step by step', async () => {
+  const { whole, loop } = both('print(value)\nmore')
+  const request = gapAt('print(║\nmore')
   loop.available = false
-  await readAhead(whole, { text, offset }, 'both', never)
+  await readAhead(whole, request, 'both', never)
   expect(whole.engine.encodedRows).toBeGreaterThan(0)
-  expect(await fillGap(whole, gapAt('print(║\nmore'), never)).toMatchObject({ edit: { text: 'value)' } })
-  expect(loop.asked).toEqual([])
+  expect(await fillGap(whole, request, never)).toMatchObject({ edit: { text: 'value)' } })
+  expect([...loop.asked, ...loop.read]).toEqual([])
 })

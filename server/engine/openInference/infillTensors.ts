@@ -1,5 +1,5 @@
 /** The infill contract in tensors: one gap a request, `lacuna.infill/1`. Shapes, and what several gaps look like: `serving/README.md`. */
-import type { GapJob, WrittenGap } from '../gapLoop.ts'
+import type { GapJob, GapTexts, WrittenGap } from '../gapLoop.ts'
 import { checked, checkIds, rows, slot, top } from './stepTensors.ts'
 import { MalformedBody, type Tensors } from './tensors.ts'
 
@@ -8,7 +8,7 @@ export const infillInputs = {
   infill_counts: slot('INT32', -1), // [J]
   infill_ids: slot('INT32', -1), // [N] prefix, as many masks as tokens may be written, suffix
   infill_known: slot('INT32', -1), // [J]
-  infill_slots: slot('INT32', -1, 2), // [J, 2] of this canvas, of the next ones
+  infill_slots: slot('INT32', -1, 2), // [J, 2] of this canvas, of the next ones; 0 of this one: texts are read, nothing is written
   infill_end_counts: slot('INT32', -1), // [J]
   infill_end_ids: slot('INT32', -1), // [E]
   infill_threshold: slot('FP32', -1), // [J]
@@ -47,6 +47,14 @@ export function infillTensors(job: GapJob, maskId: number): Tensors {
       return [name, { datatype, shape: shape.length > 1 ? [1, 2] : [data.length], data }]
     }),
   )
+}
+
+/** That texts are read, and nothing is written between them. */
+export function readingTensors({ startIds, suffixIds }: GapTexts, maskId: number): Tensors {
+  // The token that opens the canvas is not read: any will do.
+  const prefixIds = [...startIds, startIds.at(-1) ?? 0]
+  const nothing = { slots: { now: 0, later: 0 }, endIds: [], threshold: 1, floor: 0, hints: [] }
+  return infillTensors({ ...nothing, prefixIds, suffixIds, known: 1, most: 1 }, maskId)
 }
 
 /** @throws as `readAnswer`. */

@@ -13,6 +13,11 @@ export class ServerGoneError extends EngineError {
   override readonly name = 'ServerGoneError'
 }
 
+/** The server is there, and had no answer in all the time it was given: asked again, it would only have more to do. */
+export class ServerBusyError extends EngineError {
+  override readonly name = 'ServerBusyError'
+}
+
 export interface OipServerOptions {
   readonly url: URL // `/v2` is appended
   readonly model: string
@@ -82,7 +87,7 @@ export class OipServer {
    * @param parameters of the request, such as its session.
    * @param outputs names of those that are wanted (default: all).
    * @throws {RangeError} when the server says the request is wrong (400).
-   * @throws {ServerGoneError | EngineError} when there is no answer, or none that can be understood.
+   * @throws {ServerGoneError | ServerBusyError | EngineError} when there is no answer, or none that can be understood.
    */
   async infer(
     tensors: Tensors,
@@ -96,7 +101,7 @@ export class OipServer {
     }
     const { headBytes, bytes } = writeBody('inputs', { head, tensors })
     const { deadlineMs, mostDeadlines = 1 } = this.options
-    let deadlines = 1
+    let [deadlines, isSpent] = [1, false]
     const answer = await this.send(
       `/v2/models/${encodeURIComponent(this.options.model)}/infer`,
       {
@@ -104,11 +109,17 @@ export class OipServer {
         headers: { 'content-type': 'application/octet-stream', [headLength]: String(headBytes) },
         body: bytes,
         deadlineMs,
-        mayGoOn: async () => deadlines++ < mostDeadlines && this.isReady(signal),
+        mayGoOn: async () => {
+          isSpent = deadlines++ >= mostDeadlines
+          return !isSpent && this.isReady(signal)
+        },
         mostBytes: mostAnswerBytes,
       },
       signal,
-    )
+    ).catch((error: unknown) => {
+      const wasBusy = isSpent && mostDeadlines > 1 && error instanceof ServerGoneError
+      throw wasBusy ? new ServerBusyError(error.message, { cause: error }) : error
+    })
     if (answer.status !== 200) throw this.refusal(answer)
     return this.understood(() => bodyOf(answer).tensors)
   }

@@ -79,8 +79,9 @@ export class PassesOverEngine implements Passes {
     return true
   }
 
+  /** What is kept twice is the same: the first stays, since another pass may be about to use it. */
   private hold(handle: Handle, held: Held): void {
-    this.drop([handle])
+    if (this.held.has(handle)) return this.engine.release([held.id])
     this.held.set(handle, held)
     this.rows += held.rows
   }

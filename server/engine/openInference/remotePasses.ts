@@ -1,8 +1,8 @@
 /** Passes on a server of the Open Inference Protocol that serves the step contract, and whole gaps where it serves infill too. */
 import { randomBytes } from 'node:crypto'
 import { UserError } from '../../base/errors.ts'
-import type { GapJob, WrittenGap } from '../gapLoop.ts'
-import { infillInputs, infillOutputs, infillTensors, readWritten } from './infillTensors.ts'
+import type { GapJob, GapTexts, WrittenGap } from '../gapLoop.ts'
+import { infillInputs, infillOutputs, infillTensors, readingTensors, readWritten } from './infillTensors.ts'
 import { OipServer, type OipServerOptions, type TensorFact } from './oipServer.ts'
 import type { PassAnswer, Passes, PassFacts, PassRequest } from './passes.ts'
 import { readAnswer, readFacts, requestTensors, stepInputs, stepOutputs } from './stepTensors.ts'
@@ -14,8 +14,14 @@ export interface RemotePasses extends Passes {
   readonly shown: string
   /** Fills a gap in one request, where the server offers that: its metadata have all tensors of the infill contract. */
   readonly infill: ((job: GapJob, signal: AbortSignal) => Promise<WrittenGap>) | undefined
-  /** Whether the server is ready. Never throws. */
-  isReady(signal: AbortSignal): Promise<boolean>
+  /** Has texts of a gap to come read, where it is offered to fill them. */
+  readAhead(texts: GapTexts, signal: AbortSignal): Promise<void>
+  /**
+   * For a server that was gone: that it is ready again, answers, and serves the model it served; what it offers is learnt anew.
+   *
+   * @throws as `openRemotePasses`, where it is not.
+   */
+  lookAgain(signal: AbortSignal): Promise<void>
 }
 
 /**
@@ -27,29 +33,42 @@ export interface RemotePasses extends Passes {
 export async function openRemotePasses(options: OipServerOptions, signal: AbortSignal): Promise<RemotePasses> {
   const server = new OipServer(options)
   try {
-    await server.ready(signal)
-    const { inputs, outputs } = await server.metadata(signal)
-    checkTensors(server, 'input', stepInputs, inputs)
-    checkTensors(server, 'output', stepOutputs, outputs)
-    const lacking = [...unlike(infillInputs, inputs), ...unlike(infillOutputs, outputs)]
-    return new OverHttp(server, await factsOf(server, signal), lacking.length === 0)
+    return new OverHttp(server, await offerOf(server, signal))
   } catch (error) {
     server.close()
     throw error
   }
 }
 
+interface Offer {
+  readonly facts: PassFacts
+  readonly wholeGaps: boolean
+}
+
+async function offerOf(server: OipServer, signal: AbortSignal): Promise<Offer> {
+  await server.ready(signal)
+  const { inputs, outputs } = await server.metadata(signal)
+  checkTensors(server, 'input', stepInputs, inputs)
+  checkTensors(server, 'output', stepOutputs, outputs)
+  const lacking = [...unlike(infillInputs, inputs), ...unlike(infillOutputs, outputs)]
+  return { facts: await factsOf(server, signal), wholeGaps: lacking.length === 0 }
+}
+
 class OverHttp implements RemotePasses {
   readonly facts: PassFacts
-  readonly infill: RemotePasses['infill']
   private readonly server: OipServer
+  private wholeGaps: boolean
   /** Handles of one session mean nothing in another. */
   private readonly session = randomBytes(16).toString('hex')
 
-  constructor(server: OipServer, facts: PassFacts, offersInfill: boolean) {
+  constructor(server: OipServer, { facts, wholeGaps }: Offer) {
     this.server = server
     this.facts = facts
-    this.infill = offersInfill ? (job, signal) => this.written(job, signal) : undefined
+    this.wholeGaps = wholeGaps
+  }
+
+  get infill(): RemotePasses['infill'] {
+    return this.wholeGaps ? (job, signal) => this.written(job, signal) : undefined
   }
 
   get shown(): string {
@@ -62,6 +81,12 @@ class OverHttp implements RemotePasses {
     return understood(this.server, () => readAnswer(tensors, request, this.facts.vocab))
   }
 
+  async readAhead(texts: GapTexts, signal: AbortSignal): Promise<void> {
+    if (!this.wholeGaps) return
+    const inputs = readingTensors(texts, this.facts.maskId)
+    await this.server.infer(inputs, { session: this.session }, signal, ['infill_written'])
+  }
+
   private async written(job: GapJob, signal: AbortSignal): Promise<WrittenGap> {
     const inputs = infillTensors(job, this.facts.maskId)
     const wanted = Object.keys(infillOutputs).filter((name) => name !== 'infill_partials')
@@ -69,8 +94,18 @@ class OverHttp implements RemotePasses {
     return understood(this.server, () => readWritten(tensors, job, this.facts.vocab))
   }
 
-  isReady(signal: AbortSignal): Promise<boolean> {
-    return this.server.isReady(signal)
+  async lookAgain(signal: AbortSignal): Promise<void> {
+    const { facts, wholeGaps } = await offerOf(this.server, signal)
+    // Weights may be newer: rows are computed again, since those before went with the server.
+    const { weights: _, ...wanted } = this.facts
+    for (const [key, value] of Object.entries(wanted)) {
+      const found = facts[key as keyof PassFacts]
+      if (found !== value)
+        throw new UserError(
+          `${this.shown}: it is back with another model: ${key} is ${String(found)}, it was ${String(value)}; start the editor anew where that is meant`,
+        )
+    }
+    this.wholeGaps = wholeGaps
   }
 
   async close(): Promise<void> {

@@ -46,7 +46,12 @@ async function crowd(count: number, standIn: boolean) {
     Array.from({ length: count }, async (_, i) => {
       const options = { url: server.url, model: 'bytes', deadlineMs: 20_000 }
       const remote = await openRemotePasses(options, new AbortController().signal)
-      const parts = { openLocal, clock: hurried, onChange: (sentence: string) => void told.push(sentence) }
+      const parts = {
+        openLocal,
+        clock: hurried,
+        random: Math.random,
+        onChange: (sentence: string) => void told.push(sentence),
+      }
       const engine = new OpenInferenceEngine(new PassesWithStandIn(remote, parts), facts)
       const session = await openEditor(roomsOver(engine, byteModel, true), { inlineBudgetMs: 60_000 })
       return { engine, session, passes: countPasses(engine), watched: new WatchedEditor(session, i, now) }
@@ -69,20 +74,18 @@ async function crowd(count: number, standIn: boolean) {
   return { asked, keys, waitingForGood, told, figures: outageFigures(asked, outage) }
 }
 
-test('nobody loses an answer for good when the server starts anew', async () => {
+test('nobody loses an answer when the server starts anew, and no request fails', async () => {
   const { asked, keys, waitingForGood, told, figures } = await crowd(8, false)
   // How many there are is a matter of how busy this machine is.
   expect(keys).toBeGreaterThan(8)
   expect(asked.filter(isAnswered).length).toBeGreaterThan(8)
-  expect(figures.hit).toBeGreaterThan(0)
-  expect(figures).toMatchObject({ answered_again: figures.hit, lost_for_good: 0 })
+  expect(figures.asked_while_down.requests).toBeGreaterThan(0)
+  expect(asked.filter(({ outcome }) => outcome === 'failed')).toEqual([])
+  expect(figures).toMatchObject({ hit: 0, lost_for_good: 0 })
   expect(waitingForGood).toBe(0)
-  const failures = new Set(asked.flatMap(({ error }) => error ?? []))
-  for (const failure of failures)
-    expect(failure).toMatch(/http:.*model bytes.*(ECONNREFUSED|socket hang up|ECONNRESET)/)
-  // Whoever noticed is told twice, however many of its requests failed.
+  // Whoever noticed is told twice, however many of its requests waited.
   const noticed = told.filter((sentence) => sentence.endsWith(': it is back')).length
-  expect(noticed).toBeGreaterThanOrEqual(figures.editors_hit)
+  expect(noticed).toBeGreaterThan(0)
   expect(noticed).toBeLessThanOrEqual(8)
   expect(told).toHaveLength(2 * noticed)
 }, 30_000)

@@ -27,6 +27,7 @@ const help = `node dist/benchLoad.js --engine http://127.0.0.1:PORT [options]
   --ramp N            they begin one after the other, within N seconds (default a tenth of the time)
   --patience N        seconds that who still waits at the end may have to wait (default 300, at most 3600)
   --else WHAT         what answers while the server is gone: nothing (default) or local (one engine for all)
+  --contract WHAT     auto (default): gaps are filled whole where the server offers it; steps: pass after pass
   --restart CMD       a shell command that stops the server and starts it again, run in the middle
   --model DIR         a bundle, by folder or name (default: as the server takes it)
   --settings JSON     of all editors (default {"inlineBudgetMs":60000}: each waits for its answer)
@@ -44,6 +45,7 @@ const { values } = parseArgs({
     ramp: { type: 'string' },
     patience: { type: 'string', default: '300' },
     else: { type: 'string', default: 'nothing' },
+    contract: { type: 'string', default: 'auto' },
     restart: { type: 'string' },
     model: { type: 'string' },
     settings: { type: 'string', default: '{"inlineBudgetMs":60000}' },
@@ -63,6 +65,8 @@ const slow = number('slow', 0.1, 10_000)
 const patience = number('patience', 0, 3600)
 const ramp = values.ramp === undefined ? seconds / 10 : number('ramp', 0, seconds)
 if (values.else !== 'nothing' && values.else !== 'local') fail(`--else ${values.else}: there are nothing and local`)
+const contract = values.contract
+if (contract !== 'auto' && contract !== 'steps') fail(`--contract ${contract}: there are auto and steps`)
 /** Of ghost text, by default. */
 const budgetMs = 500
 const [sampledMs, toldMs] = [500, 10_000]
@@ -74,7 +78,7 @@ if (sources.length === 0) fail(`no file with enough lines in ${values.folder ?? 
 const dir = await resolveModel(values.model)
 const changes = { gone: 0, back: 0 }
 const editors = await openEditors(count, {
-  ...{ dir, address: address.href, standIn: values.else === 'local', settings: settingsOf(values.settings) },
+  ...{ dir, address: address.href, standIn: values.else === 'local', contract, settings: settingsOf(values.settings) },
   onChange: (sentence) => void changes[sentence.endsWith(': it is back') ? 'back' : 'gone']++,
 })
 const began = performance.now()
@@ -93,14 +97,16 @@ await sample()
 const ran = now() / 1000
 const asked = watched.flatMap(({ watched }) => watched.asked)
 const passes = editors.all.reduce((sum, { passes }) => sum + passes.steps, 0)
+const byModel = Math.max(1, asked.filter((one) => one.byModel).length)
 await editors.close()
 
 const figures = {
   machine: `${cpus()[0]?.model.trim()}, ${availableParallelism()} threads, load ${rounded(loadavg()[0]!)}`,
   editors: count,
-  ...{ seconds: rounded(ran), slow, ramp, seed, files: digestOf(sources), else: values.else },
+  ...{ seconds: rounded(ran), slow, ramp, seed, files: digestOf(sources), else: values.else, contract },
   asked: loadFigures(asked, keys, ran, budgetMs),
-  steps_a_request_of_the_model: rounded(passes / Math.max(1, asked.filter((one) => one.byModel).length), 2),
+  steps_a_request_of_the_model: rounded(passes / byModel, 2),
+  whole_gaps_a_request_of_the_model: rounded(editors.gaps() / byModel, 2),
   server: server.figures(ran),
   ...(outage ? { restart: outageFigures(asked, outage) } : {}),
   told: changes,

@@ -28,8 +28,9 @@ export class ServerFigures {
     this.mostWaiting = Math.max(this.mostWaiting, metrics.get('lacuna_waiting_requests') ?? 0)
     this.mostBytes = Math.max(this.mostBytes, metrics.get('process_resident_memory_bytes') ?? 0)
     if (!before) return
-    const passes = 'lacuna_pass_jobs_count'
-    const anew = (metrics.get(passes) ?? 0) < (before.get(passes) ?? 0)
+    const anew = ['lacuna_pass_jobs_count', 'lacuna_canvas_gaps_count'].some(
+      (name) => (metrics.get(name) ?? 0) < (before.get(name) ?? 0),
+    )
     for (const [name, value] of metrics) {
       const since = anew ? 0 : (before.get(name) ?? 0)
       this.sums.set(name, (this.sums.get(name) ?? 0) + value - since)
@@ -40,15 +41,23 @@ export class ServerFigures {
   figures(seconds: number) {
     const sum = (name: string) => this.sums.get(name) ?? 0
     const ended = (outcome: string) => sum(`lacuna_requests_total{outcome="${outcome}"}`)
-    const [passes, jobs, busy] = ['lacuna_pass_jobs_count', 'lacuna_pass_jobs_sum', 'lacuna_pass_seconds_sum'].map(sum)
+    const busy = sum('lacuna_pass_seconds_sum') + sum('lacuna_canvas_seconds_sum')
+    const [passes, jobs, canvases, gaps] = [
+      ...['lacuna_pass_jobs_count', 'lacuna_pass_jobs_sum'].map(sum),
+      ...['lacuna_canvas_gaps_count', 'lacuna_canvas_gaps_sum'].map(sum),
+    ] as [number, number, number, number]
     return {
-      passes: passes!,
-      jobs: jobs!,
-      jobs_a_pass: rounded(jobs! / passes!, 2),
-      passes_by_jobs: this.passesByJobs(),
-      jobs_a_second: rounded(jobs! / seconds),
-      ms_a_pass: rounded((1000 * busy!) / passes!, 0),
-      busy_percent: rounded((100 * busy!) / seconds, 0),
+      passes,
+      jobs,
+      jobs_a_pass: rounded(jobs / passes, 2),
+      passes_by_jobs: this.byCount('lacuna_pass_jobs'),
+      jobs_a_second: rounded(jobs / seconds),
+      ms_a_pass: rounded((1000 * sum('lacuna_pass_seconds_sum')) / passes, 0),
+      canvases,
+      gaps_a_canvas: rounded(gaps / canvases, 2),
+      canvases_by_gaps: this.byCount('lacuna_canvas_gaps'),
+      ms_a_canvas: rounded((1000 * sum('lacuna_canvas_seconds_sum')) / canvases, 0),
+      busy_percent: rounded((100 * busy) / seconds, 0),
       requests: Object.fromEntries(
         ['answered', 'missing', 'failed', 'too_late', 'left'].map((outcome) => [outcome, ended(outcome)]),
       ),
@@ -60,13 +69,13 @@ export class ServerFigures {
     }
   }
 
-  /** Buckets of the histogram hold all passes up to a number of jobs. */
-  private passesByJobs(): Record<string, number> {
+  /** Buckets of a histogram hold all that was up to a number. */
+  private byCount(histogram: string): Record<string, number> {
     const found: Record<string, number> = {}
     let below = 0
     let least = 1
     for (const [name, count] of this.sums) {
-      const most = /^lacuna_pass_jobs_bucket\{le="([\d.]+)"\}$/.exec(name)?.[1]
+      const most = name.startsWith(`${histogram}_bucket`) ? /le="([\d.]+)"/.exec(name)?.[1] : undefined
       if (most === undefined) continue
       const label = Number(most) === least ? `${least}` : `${least} to ${Number(most)}`
       if (count > below) found[label] = count - below
