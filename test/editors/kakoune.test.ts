@@ -126,7 +126,7 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
       XDG_CONFIG_HOME: join(home, '.config'),
       XDG_RUNTIME_DIR: join(home, 'run'),
       TMPDIR: home,
-      PATH: `${dirname(program)}:${process.env.PATH}`,
+      PATH: `${dirname(program)}:${dirname(client)}:${process.env.PATH}`,
       LANG: 'C.UTF-8',
       LACUNA_KNOWN: join(folder, 'known.json'),
       LACUNA_STALL: stall,
@@ -173,10 +173,8 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
     return readFile(path, 'utf8')
   }
 
-  /** Kakoune ends every file with a line break. */
   async function expectWritten(path: string, text: string): Promise<void> {
-    const ended = text.endsWith('\n') ? text : `${text}\n`
-    expect(await save(path, (now) => now === ended)).toBe(ended)
+    expect(await save(path, (now) => now === text)).toBe(text)
   }
 
   function kakrc(names: readonly string[], settings: 'scripted' | 'default'): string {
