@@ -39,7 +39,7 @@ describe.skipIf(reason !== '')(`Neovim${reason && ` (skipped: ${reason})`}`, () 
   test('keeps CRLF and tabs', () =>
     checkTaken(
       'crlf.py',
-      'class Stack:\r\n\tdef __init__(self):\r\n\t\tself.items = []\r\n\r\n\tdef pop(self):\r\n\t\treturn ║\r\n\r\n\tdef __len__(self):\r\n\t\treturn len(self.items)\r\n',
+      'class Stack:\r\n\tdef __init__(self):\r\n\t\tself.items = []\r\n\r\n\tdef __len__(self):\r\n\t\treturn len(║\r\n\r\n\tdef clear(self):\r\n\t\tself.items = []\r\n',
     ))
 
   test('counts characters outside the BMP', () =>
@@ -64,11 +64,11 @@ describe.skipIf(reason !== '')(`Neovim${reason && ` (skipped: ${reason})`}`, () 
 
   test('ghost text that no longer fits is not taken', async () => {
     const { path, text, cursor, ghost } = await shown('stale.py', stack)
-    expect(ghost.startsWith('len(')).toBe(false)
-    await neovim.keys('len(<Tab>')
+    expect(ghost.startsWith('list(')).toBe(false)
+    await neovim.keys('list(self.<Tab>')
     // Asked anew by our client: after a refusal Neovim would not.
     expect(await neovim.ghost(({ ghost: now }) => !ghost.endsWith(now))).toContain('items')
-    await expectWritten(path, `${text.slice(0, cursor)}len(${text.slice(cursor)}`)
+    await expectWritten(path, `${text.slice(0, cursor)}list(self.${text.slice(cursor)}`)
   })
 
   test('taking can be undone alone, and then what was typed', async () => {
@@ -99,7 +99,7 @@ describe.skipIf(reason !== '')(`Neovim${reason && ` (skipped: ${reason})`}`, () 
   })
 
   const stack =
-    'class Stack:\n\tdef __init__(self):\n\t\tself.items = []\n\n\tdef pop(self):\n\t\treturn ║\n\n\tdef __len__(self):\n\t\treturn len(self.items)\n'
+    'class Stack:\n    def __init__(self):\n        self.items = []\n\n    def __len__(self):\n        return len(║\n\n    def clear(self):\n        self.items = []\n'
 
   async function checkTaken(name: string, marked: string): Promise<void> {
     const { path, text, cursor, ghost } = await shown(name, marked)
@@ -134,7 +134,7 @@ describe.skipIf(reason !== '')(`Neovim${reason && ` (skipped: ${reason})`}`, () 
   async function printed(path: string, text: string, cursor: number): Promise<string> {
     const { before, line } = placeOf(text, cursor)
     const place = `${path}:${line}:${before.length + 1}`
-    return (await promisify(execFile)(process.execPath, ['dist/main.js', 'complete', place])).stdout
+    return (await promisify(execFile)(process.execPath, ['dist/main.js', 'complete', '--alone', place])).stdout
   }
 
   async function expectWritten(path: string, text: string): Promise<void> {

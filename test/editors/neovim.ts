@@ -172,7 +172,8 @@ function embedded(): string {
   return `
 require('lacuna').setup({
   cmd = { ${JSON.stringify(process.execPath)}, ${JSON.stringify(resolve('dist/main.js'))}, '--stdio' },
-  settings = { showAbove = 0 }, -- whether the model is sure is no question of the editor
+  -- Whether the model is sure is no question of the editor; what other tests left unfinished would end lines here.
+  settings = { showAbove = 0, nearby = false },
 })`
 }
 
