@@ -125,15 +125,16 @@ def test_what_was_read_is_kept_and_what_was_dropped_is_read_again(small):
 
 
 def test_what_was_read_ahead_is_there_when_it_is_asked_for(small):
+    one_canvas = lambda: [gap for i, gap in enumerate(gaps()) if i != 2]  # further ones read what the first was filled with
     passes = Passes(*small, pool_rows=1024)
-    infills, wanted = Infills(passes), filled(Infills(Passes(*small, pool_rows=1024)), gaps())
-    ahead = [Gap(gap.session, gap.prefix, gap.suffix, gap.known, 1, (0, 0), [], 1.0, 0.0) for gap in gaps()]
+    infills, wanted = Infills(passes), filled(Infills(Passes(*small, pool_rows=1024)), one_canvas())
+    ahead = [Gap(gap.session, gap.prefix, gap.suffix, gap.known, 1, (0, 0), [], 1.0, 0.0) for gap in one_canvas()]
     infills.advance(ahead)  # a piece of each, in one pass
-    assert passes.passes_run == 1 and [gap.finish for gap in ahead] == [None] * 4
+    assert passes.passes_run == 1 and [gap.finish for gap in ahead] == [None] * 3
     filled(infills, ahead)
     read = passes.passes_run
     assert infills.compiled == {} and all(gap.tokens == [] and gap.finish == FULL for gap in ahead)
-    assert [gap.tokens for gap in filled(infills, gaps())] == [gap.tokens for gap in wanted] and passes.passes_run == read
+    assert [gap.tokens for gap in filled(infills, one_canvas())] == [gap.tokens for gap in wanted] and passes.passes_run == read
     # Where too little is kept it ends all the same.
     filled(Infills(Passes(*small, pool_rows=100)), [Gap("session 3", list(range(1, 90)) * 2, [5], 1, 1, (0, 0), [], 1.0, 0.0)])
 
