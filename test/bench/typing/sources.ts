@@ -31,6 +31,8 @@ const packagedScripts = [
 ]
 
 const leastLines = 60
+/** Git ignores these, and then nothing comes unasked. */
+const ignored = /^node_modules\//
 
 /** All that may be typed, in the order of their names. */
 export function allSources(root: string, folder?: string): Source[] {
@@ -41,7 +43,7 @@ export function allSources(root: string, folder?: string): Source[] {
     .filter((path) => languageIds[extname(path)] && !path.endsWith('.d.ts'))
     .map((path) => ({
       name: path,
-      path: resolve(folder ?? root, path),
+      ...(ignored.test(path) ? {} : { path: resolve(folder ?? root, path) }),
       languageId: languageIds[extname(path)]!,
       text: readFileSync(join(folder ?? root, path), 'utf8').replaceAll('\r\n', '\n'),
     }))
