@@ -105,6 +105,9 @@ class Step:
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.device.type == "xla":
+            import torch_xla
+            torch_xla.sync()  # what was gathered so far is a step's graph
         return nats.detach()
 
     def record(self, given):
@@ -114,11 +117,11 @@ class Step:
             self.nats = self.run(self.held)
 
 
-def adamw(parameters, rate, device, record):
-    """What both the loop and its measurement use. A recorded step reads the rate from a tensor."""
+def adamw(parameters, rate, device, fixed):
+    """What both the loop and its measurement use. fixed: the step's kernels serve all steps, so the rate is read from a tensor."""
     fused = device.type in ("cpu", "cuda") or None
-    rate = torch.tensor(rate, device=device) if record else rate
-    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=fused, capturable=record)
+    rate = torch.tensor(rate, device=device) if fixed else rate
+    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=fused, capturable=fixed)
 
 
 def set_rate(optimizer, rate):

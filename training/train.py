@@ -213,7 +213,8 @@ def main():
     if o.compile:
         net.compile()
     names, parameters = zip(*net.named_parameters())
-    optimizer = adamw(parameters, o.lr, device, o.record)
+    fixed = o.record or device.type == "xla"  # a kernel is generated for every size anew
+    optimizer = adamw(parameters, o.lr, device, fixed)
     take = Step(net, optimizer, device, o.record, read)
     mean = {n: p.detach().clone() for n, p in zip(names, parameters)}
     if held:
@@ -253,7 +254,7 @@ def main():
 
     def prepared(batch):
         """(what the step reads, how many rows of canvases have a target)"""
-        return take.ready(inputs(batch, o.open_weight, 0 if o.rank else o.context_weight, o.record)), int((batch.target >= 0).sum())
+        return take.ready(inputs(batch, o.open_weight, 0 if o.rank else o.context_weight, fixed)), int((batch.target >= 0).sum())
 
     begun = checked = time.time()
     running = []
