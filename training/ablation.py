@@ -1,11 +1,13 @@
 """How well trained arms fill held-out gaps, and in how many passes: the figures of `ABLATION.md`.
 
-    python training/ablation.py fill BASE.gguf CORPUS TRAINED.safetensors OUT.jsonl [--order suffix-first] [--cases 256]
-    python training/ablation.py compare A.jsonl B.jsonl   # paired, by case
+    python training/ablation.py score BASE.gguf CORPUS TRAINED.safetensors OUT.jsonl [--order suffix-first] [--chunks 30]
+    python training/ablation.py write BASE.gguf CORPUS TRAINED.safetensors OUT.jsonl [--order suffix-first] [--cases 32]
+    python training/ablation.py compare A.jsonl B.jsonl   # two arms' OUT of `score`, paired by gap
 
-A case is the rest of a line of a held-out package, cut at any character, with what stands before and after it. All arms see the same
-tokens, stop at the line's end (END, or a token with a line break) and write at most `MOST` tokens, greedily. OUT gets a line a case
-and goes on where it ended. TRAINED may be "none": the base before any training.
+A gap is the rest of a line of a held-out package, cut at any character, with what stands before and after it. All arms see the same
+tokens and stop at the line's end: END, or a token with a line break. `score` tells each token what stands left of it, many gaps in
+one pass: if every row's best token is right, greedy writing gives the gap. `write` writes, at most `MOST` tokens, to count passes.
+TRAINED may be "none": the base before any training.
 
 Not here: training (`train.py`); the product's own figures (`test/eval`).
 """
@@ -13,6 +15,7 @@ import argparse
 import json
 import os
 import sys
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -20,15 +23,16 @@ from safetensors.torch import load_file
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import rival  # noqa: E402
-from batches import Corpus, draw_one  # noqa: E402
+from batches import Corpus, draw, draw_one  # noqa: E402
 from network import HEAD_DIM, KV_HEADS, Network, context_block, rope  # noqa: E402
 from objective import Mix, Objective, Shape  # noqa: E402
 from reference import DISTANCE, LAYERS, MASK, VOCAB, load_base  # noqa: E402
+from step import READ, hidden_rows  # noqa: E402
 from train import load_trained  # noqa: E402
 
-MOST = 64
-SHAPE = Shape(ends=1, cuts=1, rows=MOST + 4, longest=MOST + 1, least_suffix=Shape().own)
+MOST = 32
 LINES = Mix(block=0, whole_lines=0, span=0, empty=0, two_holes=0, keep_closers=0, begun=0, no_suffix=0)
+SHAPE = Shape(ends=4, cuts=2, rows=2 * MOST + 4, longest=MOST + 1, most_groups=0, least_suffix=Shape().own)
 SEED = 7_000_000
 DRAFTS, SURE, SURE_END = 5, 0.4, 0.9  # as the product drafts: guesses in a pass, how sure they must be together, and how sure an end
 FORBIDDEN = 17  # ids below are the tokenizer's own marks
@@ -36,18 +40,13 @@ RESAMPLES = 10_000
 
 
 def cases(tokenizer, corpus, count):
-    """(prefix, suffix, middle) of ids; the last of the prefix may be a left piece of a token."""
-    objective, found = Objective(tokenizer, SHAPE, LINES), 0
-    for i in range(10 * count):
+    """(number, prefix, suffix, middle) of `count` gaps, the rest ids; the last of the prefix may be a left piece of a token."""
+    objective = Objective(tokenizer, replace(SHAPE, ends=1, cuts=1, rows=MOST + 4), LINES)
+    for i in range(count):
         c = draw_one(objective, corpus, np.random.default_rng((SEED, i)), 0)
         rows = (c.gap[0] == 0) & (c.ids[0] >= 0)
         ids, own = c.ids[0][rows], c.own_ids[0][c.own_piece[0] >= 0]
-        if VOCAB not in c.target[0][rows]:
-            continue
         yield i, torch.tensor([*c.chunk[:c.seen[0][rows][0]], ids[0]]), torch.tensor(own), torch.tensor(ids[1:])
-        found += 1
-        if found == count:
-            return
 
 
 class Canvas:
@@ -95,14 +94,6 @@ def judged(log_p, stop):
     return log_p
 
 
-def told(arm, last, middle, stop):
-    """(nats of the middle's tokens and its end, summed) where each is told what stands left of it."""
-    ids = torch.cat((last, middle))
-    n = len(ids)
-    log_p = judged(arm.rows(ids, torch.arange(n), torch.ones(n, n).tril().bool()), stop)
-    return -float(log_p.gather(1, torch.cat((middle, torch.tensor([VOCAB])))[:, None]).sum())
-
-
 def written(arm, last, stop):
     """(ids, passes, rows read anew): greedily, with open rows' guesses checked in the next pass as `drafted.ts` does."""
     ids, drafts, passes, read = [], [], 0, 0
@@ -145,73 +136,87 @@ def written(arm, last, stop):
     return ids, passes, read
 
 
-@torch.no_grad()
-def fill(o):
+def opened(o):
+    """(network, held-out corpus, tokenizer, ids with a line break)"""
     torch.set_num_threads(o.threads)
     base, tokenizer = load_base(o.base)
-    rank = 0
-    if o.trained != "none":
-        first = load_file(o.trained).get("0.attn_q.A")
-        rank = 0 if first is None else len(first)
-    net = Network(base, rank, torch.float32)
+    first = load_file(o.trained).get("0.attn_q.A") if o.trained != "none" else None
+    net = Network(base, 0 if first is None else len(first), torch.float32)
     if o.trained != "none":
         load_trained(net, o.trained)
     weights = {"python": 4, "typescript": 3, "javascript": 3} | dict.fromkeys(("rust", "go", "c", "lua", "elisp", "shell"), 0.8)
-    corpus, layers = Corpus(os.path.join(o.corpus, "valid.jsonl"), weights), net.layers()
     stop = torch.tensor(sorted(i for t, i in tokenizer.get_vocab().items() if "Ċ" in t))
-    arm_of = {"canvas": Canvas, "suffix-first": LeftToRight}[o.order]
-    done = sum(1 for _ in open(o.out)) if os.path.exists(o.out) else 0
-    with open(o.out, "a") as out:
-        for n, (i, prefix, suffix, middle) in enumerate(cases(tokenizer, corpus, o.cases)):
-            if n < done:
-                continue
-            arm = arm_of(net, layers, prefix, suffix, o.open)
-            ids, passes, read = written(arm, prefix[-1:], stop)
-            line = {"case": i, "tokens": len(middle), "nats": round(told(arm, prefix[-1:], middle, stop), 4), "exact": ids == middle.tolist(),
-                    "wrote": len(ids), "passes": passes, "rows": read}
-            out.write(json.dumps(line) + "\n")
+    return net, Corpus(os.path.join(o.corpus, "valid.jsonl"), weights), tokenizer, stop
+
+
+@torch.no_grad()
+def score(o):
+    net, corpus, tokenizer, stop = opened(o)
+    objective, read = Objective(tokenizer, SHAPE, LINES), rival.hidden_rows if o.order == "suffix-first" else hidden_rows
+    with open(o.out, "w") as out:
+        for i in range(o.chunks):
+            b = draw(objective, corpus, 1, SEED, i)
+            hidden, _ = read(net, {name: torch.as_tensor(getattr(b, name)) for name in READ})
+            for gap in range(len(b.kinds[0])):
+                rows = torch.as_tensor((b.gap[0] == gap) & (b.target[0] >= 0))
+                target = torch.as_tensor(b.target[0])[rows]
+                if VOCAB not in target:
+                    continue  # longer than a canvas
+                log_p = judged(net.logits(hidden[0][rows]).log_softmax(-1), stop)
+                line = {"chunk": i, "gap": gap, "tokens": len(target), "exact": bool((log_p.argmax(1) == target).all()),
+                        "nats": round(-float(log_p.gather(1, target[:, None]).sum()), 4)}
+                out.write(json.dumps(line) + "\n")
             out.flush()
-            if (n + 1) % 32 == 0:
-                print(f"{n + 1} of {o.cases}", flush=True)
 
 
-def interval(values, rng):
-    """95 % of the means of resampled cases."""
-    means = values[rng.integers(0, len(values), (RESAMPLES, len(values)))].mean(1)
-    return np.percentile(means, (2.5, 97.5))
+@torch.no_grad()
+def write(o):
+    net, corpus, tokenizer, stop = opened(o)
+    layers, arm_of = net.layers(), {"canvas": Canvas, "suffix-first": LeftToRight}[o.order]
+    total = np.zeros(3, int)
+    with open(o.out, "w") as out:
+        for i, prefix, suffix, middle in cases(tokenizer, corpus, o.cases):
+            ids, passes, rows = written(arm_of(net, layers, prefix, suffix, o.open), prefix[-1:], stop)
+            total += (len(ids), passes, rows)
+            out.write(json.dumps({"case": i, "wanted": tokenizer.decode(middle.tolist()), "wrote": tokenizer.decode(ids), "passes": passes}) + "\n")
+            out.flush()
+    print(f"{total[1] / total[0]:.3f} passes a token of {total[0]}, {total[2] / total[1]:.1f} rows a pass")
+
+
+def interval(value, weight, chunk, rng):
+    """The weighted mean and its 95 %, chunks resampled, since gaps of a chunk are alike."""
+    by_value, by_weight = (np.bincount(chunk, x) for x in (value * weight, weight))
+    drawn = rng.integers(0, len(by_value), (RESAMPLES, len(by_value)))
+    return by_value.sum() / by_weight.sum(), *np.percentile(by_value[drawn].sum(1) / by_weight[drawn].sum(1), (2.5, 97.5))
 
 
 def compare(o):
-    arms = [{r["case"]: r for r in map(json.loads, open(path))} for path in (o.a, o.b)]
+    arms = [{(r["chunk"], r["gap"]): r for r in map(json.loads, open(path))} for path in (o.a, o.b)]
     both = sorted(arms[0].keys() & arms[1].keys())
-    rng = np.random.default_rng(0)
-    column = lambda arm, name: np.array([float(arm[i][name]) for i in both])
-    print(f"{len(both)} cases")
-    for path, arm in zip((o.a, o.b), arms):
-        exact, nats, tokens = column(arm, "exact"), column(arm, "nats"), column(arm, "tokens") + 1
-        wrote, passes, read = (column(arm, name).sum() for name in ("wrote", "passes", "rows"))
-        low, high = 100 * interval(exact, rng)
-        print(f"{path}: exact {100 * exact.mean():.1f} % ({low:.1f} to {high:.1f}), {nats.sum() / tokens.sum():.3f} nats a token, "
-              f"{passes / wrote:.3f} passes a committed token, {read / passes:.1f} rows a pass")
-    difference = column(arms[0], "exact") - column(arms[1], "exact")
-    low, high = 100 * interval(difference, rng)
-    print(f"exact, a - b: {100 * difference.mean():+.1f} ({low:+.1f} to {high:+.1f})")
-    difference = (column(arms[0], "nats") - column(arms[1], "nats")) / (column(arms[0], "tokens") + 1)
-    low, high = interval(difference, rng)
-    print(f"nats a token, by case, a - b: {difference.mean():+.3f} ({low:+.3f} to {high:+.3f})")
+    column = lambda name: [np.array([float(arm[k][name]) for k in both]) for arm in arms]
+    (exact, nats), (tokens, _), one = (column("exact"), column("nats")), column("tokens"), np.ones(len(both))
+    chunk, rng = np.array([c for c, _ in both]), np.random.default_rng(0)
+    print(f"{len(both)} gaps, {int(tokens.sum())} tokens and ends")
+    for i, path in enumerate((o.a, o.b)):
+        print(path, "exact %.1f %% (%.1f to %.1f)," % tuple(100 * x for x in interval(exact[i], one, chunk, rng)),
+              "nats a token %.3f (%.3f to %.3f)" % interval(nats[i] / tokens, tokens, chunk, rng))
+    print("a - b: exact %+.1f (%+.1f to %+.1f)," % tuple(100 * x for x in interval(exact[0] - exact[1], one, chunk, rng)),
+          "nats a token %+.3f (%+.3f to %+.3f)" % interval((nats[0] - nats[1]) / tokens, tokens, chunk, rng))
 
 
 def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     commands = p.add_subparsers(required=True)
-    f = commands.add_parser("fill")
-    for name in ("base", "corpus", "trained", "out"):
-        f.add_argument(name)
-    f.add_argument("--order", default="canvas", choices=("canvas", "suffix-first"))
-    f.add_argument("--open", type=int, default=1, help="open rows of a branch, of which ours guesses ahead; the product has 1")
-    f.add_argument("--cases", type=int, default=256)
-    f.add_argument("--threads", type=int, default=os.cpu_count())
-    f.set_defaults(run=fill)
+    for name, run in (("score", score), ("write", write)):
+        f = commands.add_parser(name)
+        for argument in ("base", "corpus", "trained", "out"):
+            f.add_argument(argument)
+        f.add_argument("--order", default="canvas", choices=("canvas", "suffix-first"))
+        f.add_argument("--chunks", type=int, default=30, help="score: of eight gaps each, or fewer")
+        f.add_argument("--cases", type=int, default=32, help="write: gaps")
+        f.add_argument("--open", type=int, default=1, help="write: open rows of a branch, of which ours guesses ahead; the product has 1")
+        f.add_argument("--threads", type=int, default=os.cpu_count())
+        f.set_defaults(run=run)
     c = commands.add_parser("compare")
     c.add_argument("a")
     c.add_argument("b")
