@@ -128,10 +128,10 @@ def load_trained(net, path):
 def pick_device(name):
     if name == "xla":
         try:
-            import torch_xla.core.xla_model as xm
+            import torch_xla
         except ImportError as e:
             sys.exit(f"--device xla wants torch-xla for this PyTorch ({torch.__version__}); importing it failed: {e}")
-        return xm.xla_device()
+        return torch_xla.device()
     if name == "cuda" and not torch.cuda.is_available():
         sys.exit("--device cuda: this PyTorch sees no CUDA device; take --device cpu, or install a CUDA build of torch")
     return torch.device(name)
