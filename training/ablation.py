@@ -160,8 +160,8 @@ def score(o):
             for gap in range(len(b.kinds[0])):
                 rows = torch.as_tensor((b.gap[0] == gap) & (b.target[0] >= 0))
                 target = torch.as_tensor(b.target[0])[rows]
-                if VOCAB not in target:
-                    continue  # longer than a canvas
+                if VOCAB not in target or torch.isin(target, stop).any():
+                    continue  # longer than a canvas, or cut at a line's beginning, whose line break the product holds back and clamps
                 log_p = judged(net.logits(hidden[0][rows]).log_softmax(-1), stop)
                 line = {"chunk": i, "gap": gap, "tokens": len(target), "exact": bool((log_p.argmax(1) == target).all()),
                         "nats": round(-float(log_p.gather(1, target[:, None]).sum()), 4)}
