@@ -3,7 +3,8 @@
 #
 # Fetches the base (98 MB) and, where FOLDER/corpus is not there, the packages of the corpus (850 MB); trains for MINUTES
 # (default 20) and writes FOLDER/run: adapter.safetensors, checkpoint.pt, log.jsonl, loss.svg. Started again it goes on where
-# it stopped. ADAPTER: begin from it, not from the bare base. Takes 6 GB of memory and, at 3 to 4 s a step, both cores.
+# it stopped. ADAPTER: begin from it, not from the bare base. EXTRA: more options of train.py. Takes 6 GB of memory and, at 3 to
+# 4 s a step, both cores.
 #
 # Needs Python 3.11 or newer with training/requirements.txt installed, and pip, npm and apt for the packages.
 set -euo pipefail
@@ -21,9 +22,10 @@ if [ ! -f "$folder/corpus/train.jsonl" ]; then
   [ -n "${BENCHMARKS:-}" ] || { echo "recipe-cpu.sh: set BENCHMARKS to the folder of HumanEval.jsonl.gz, HumanEvalPlus.jsonl.gz and MbppPlus.jsonl.gz, whose texts must not be in the corpus" >&2; exit 2; }
   python "$here/data" "$folder/corpus" --cache "$folder/packages" --benchmarks "$BENCHMARKS"
 fi
-resume=()
+EXTRA=${EXTRA:-} resume=()
 [ -f "$folder/run/checkpoint.pt" ] && resume=(--resume)
 # Waiting threads must not spin: another program on the machine would cost ten times what it takes.
+# shellcheck disable=SC2086 # EXTRA is several words
 OMP_WAIT_POLICY=passive python "$here/train.py" "$base" "$folder/corpus" "$folder/run" --rank 32 --steps "$steps" \
   --weights python=4,typescript=3,javascript=3,rust=.8,go=.8,c=.8,lua=.8,elisp=.8,shell=.8 --valid-every 10 --valid-steps 10 \
-  ${adapter:+--init "$adapter"} "${resume[@]}"
+  ${adapter:+--init "$adapter"} "${resume[@]}" $EXTRA

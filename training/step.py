@@ -55,9 +55,9 @@ def hidden_rows(net, b):
     return net.denoise(canvas, b["ids"], b["positions"], b["near"], prefix, own, bias), rows
 
 
-def losses(net, b):
+def losses(net, b, read=hidden_rows):
     """(what is minimised, nats a token of the canvases' rows, weighted). b: tensors by the names that `inputs` gives."""
-    hidden, rows = hidden_rows(net, b)
+    hidden, rows = read(net, b)
     hidden, n = hidden.flatten(0, 2).index_select(0, b["says"]), len(b["says"])
     if "next" in b:
         hidden = torch.cat((hidden, net.output_norm(rows.flatten(0, 1).index_select(0, b["next"]))))
@@ -67,10 +67,10 @@ def losses(net, b):
 
 class Step:
     """Callable: inputs → nats a token before the step, a tensor. record: plays a recording after `WARM_STEPS`; the optimizer must
-    be capturable and hold its learning rate in a tensor on the device, and inputs must be `fixed`."""
+    be capturable and hold its learning rate in a tensor on the device, and inputs must be `fixed`. read: `hidden_rows`, or the rival's."""
 
-    def __init__(self, net, optimizer, device, record=False):
-        self.net, self.optimizer, self.device = net, optimizer, device
+    def __init__(self, net, optimizer, device, record=False, read=hidden_rows):
+        self.net, self.optimizer, self.device, self.read = net, optimizer, device, read
         self.parameters = list(net.parameters())
         self.warm = WARM_STEPS if record else -1
         self.graph = None
@@ -100,11 +100,14 @@ class Step:
         return nats
 
     def run(self, given):
-        loss, nats = losses(self.net, given)
+        loss, nats = losses(self.net, given, self.read)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(self.parameters, 1.0)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
+        if self.device.type == "xla":
+            import torch_xla
+            torch_xla.sync()  # what was gathered so far is a step's graph
         return nats.detach()
 
     def record(self, given):
@@ -114,11 +117,11 @@ class Step:
             self.nats = self.run(self.held)
 
 
-def adamw(parameters, rate, device, record):
-    """What both the loop and its measurement use. A recorded step reads the rate from a tensor."""
+def adamw(parameters, rate, device, fixed):
+    """What both the loop and its measurement use. fixed: the step's kernels serve all steps, so the rate is read from a tensor."""
     fused = device.type in ("cpu", "cuda") or None
-    rate = torch.tensor(rate, device=device) if record else rate
-    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=fused, capturable=record)
+    rate = torch.tensor(rate, device=device) if fixed else rate
+    return torch.optim.AdamW(parameters, lr=rate, betas=(0.9, 0.98), weight_decay=0.0, fused=fused, capturable=fixed)
 
 
 def set_rate(optimizer, rate):

@@ -23,6 +23,7 @@ from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import blocks4  # noqa: E402
+import rival  # noqa: E402
 from batches import Corpus, batches, draw  # noqa: E402
 from masking import STAGES  # noqa: E402
 from network import NORMS, PARTS, ROWS, Network  # noqa: E402
@@ -32,12 +33,12 @@ from step import READ, Step, adamw, hidden_rows, inputs, set_rate  # noqa: E402
 
 
 @torch.no_grad()
-def validate(net, checks, device):
+def validate(net, checks, device, read=hidden_rows):
     """Of known rows: nats a token, whole gaps of which every row's best token is right (= greedy writing gives the gap) by
     kind; of open rows: share of best tokens that are right, by distance."""
     nats, count, right, seen, ahead = 0.0, 0, {}, {}, np.zeros((8, 2))
     for b in checks:
-        hidden, _ = hidden_rows(net, {name: torch.as_tensor(getattr(b, name), device=device) for name in READ})
+        hidden, _ = read(net, {name: torch.as_tensor(getattr(b, name), device=device) for name in READ})
         target = torch.as_tensor(b.target, device=device)
         asked = target >= 0
         logits = net.logits(hidden[asked])
@@ -127,13 +128,18 @@ def load_trained(net, path):
 def pick_device(name):
     if name == "xla":
         try:
-            import torch_xla.core.xla_model as xm
+            import torch_xla
         except ImportError as e:
             sys.exit(f"--device xla wants torch-xla for this PyTorch ({torch.__version__}); importing it failed: {e}")
-        return xm.xla_device()
+        return torch_xla.device()
     if name == "cuda" and not torch.cuda.is_available():
         sys.exit("--device cuda: this PyTorch sees no CUDA device; take --device cpu, or install a CUDA build of torch")
     return torch.device(name)
+
+
+def fast_dtype(device):
+    """bfloat16, but on a processor without AVX-512, where a product in it takes eight times one in float32."""
+    return "float32" if device.type == "cpu" and torch.backends.cpu.get_cpu_capability() == "AVX2" else "bfloat16"
 
 
 def arguments():
@@ -144,6 +150,7 @@ def arguments():
     p.add_argument("--steps", type=int, default=4000, help="of the whole training; the learning rate follows it")
     p.add_argument("--minutes", type=float, help="of the whole training, instead of --steps: the learning rate follows the clock")
     p.add_argument("--rank", type=int, default=64, help="of the adapter; 0: the whole base is trained, in 4 bits")
+    p.add_argument("--order", default="canvas", choices=("canvas", "suffix-first"), help="how a gap is read; suffix-first: as the rival does (rival.py)")
     p.add_argument("--batch", type=int, default=1, help="chunks a step")
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--warm-up", type=int, default=40, help="steps")
@@ -160,7 +167,7 @@ def arguments():
     p.add_argument("--valid-steps", type=int, default=24)
     p.add_argument("--seed", type=int, default=0)
     p.add_argument("--device", default="cpu", choices=("cpu", "cuda", "xla"))
-    p.add_argument("--dtype", default="bfloat16", choices=("bfloat16", "float32"))
+    p.add_argument("--dtype", choices=("bfloat16", "float32"), help="of the products; bfloat16, but float32 on a processor that has none of it")
     p.add_argument("--compile", action="store_true", help="generated kernels (torch.compile): pays on a GPU")
     p.add_argument("--record", action="store_true", help="play the step's kernels from a recording (CUDA graph)")
     p.add_argument("--threads", type=int, default=os.cpu_count())
@@ -185,23 +192,30 @@ def main():
     weights = dict((k, float(v)) for k, v in (w.split("=") for w in o.weights.split(",") if w))
     train, valid = (Corpus(os.path.join(o.corpus, f"{n}.jsonl"), weights) for n in ("train", "valid"))
     checks = [draw(objective, valid, o.batch, 1_000_000 + o.seed, i) for i in range(math.ceil(o.valid_steps / o.batch))]
+    read = hidden_rows
+    if o.order == "suffix-first":
+        read, checks, o.context_weight = rival.hidden_rows, [rival.without_open_rows(b) for b in checks], 0
     at = os.path.join(o.out, "checkpoint.pt")
     held = torch.load(at, map_location="cpu", weights_only=False) if o.resume else None
     step, log, spent, targets = (held[k] for k in ("step", "log", "spent", "targets")) if held else (0, [], 0.0, 0)
     # Before the device is opened: processes that fork off after that could not use it, and some cannot fork at all.
     drawn = batches(objective, train, o.batch, o.seed, step, lambda step: min(1, step / o.steps), o.workers)
+    if o.order == "suffix-first":
+        drawn = map(rival.without_open_rows, drawn)
     first = next(drawn)
     device = pick_device(o.device)
     if o.record and device.type != "cuda":
         sys.exit(f"--record wants --device cuda, found {o.device}")
+    o.dtype = o.dtype or fast_dtype(device)
     net = Network(base, o.rank, getattr(torch, o.dtype)).to(device)
     if o.init:
         load_trained(net, o.init)
     if o.compile:
         net.compile()
     names, parameters = zip(*net.named_parameters())
-    optimizer = adamw(parameters, o.lr, device, o.record)
-    take = Step(net, optimizer, device, o.record)
+    fixed = o.record or device.type == "xla"  # a kernel is generated for every size anew
+    optimizer = adamw(parameters, o.lr, device, fixed)
+    take = Step(net, optimizer, device, o.record, read)
     mean = {n: p.detach().clone() for n, p in zip(names, parameters)}
     if held:
         net.load_state_dict(held["net"])
@@ -233,14 +247,14 @@ def main():
         own = {n: p.detach().clone() for n, p in zip(names, parameters)}
         if step:
             net.load_state_dict(mean)
-        v = validate(net, checks, device)
+        v = validate(net, checks, device, read)
         net.load_state_dict(own)
         log.append({"step": step, "targets": targets, "minutes": round(elapsed() / 60, 2), "valid": v})
         print(f"step {step}  valid {json.dumps(v)}", flush=True)
 
     def prepared(batch):
         """(what the step reads, how many rows of canvases have a target)"""
-        return take.ready(inputs(batch, o.open_weight, 0 if o.rank else o.context_weight, o.record)), int((batch.target >= 0).sum())
+        return take.ready(inputs(batch, o.open_weight, 0 if o.rank else o.context_weight, fixed)), int((batch.target >= 0).sum())
 
     begun = checked = time.time()
     running = []

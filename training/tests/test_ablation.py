@@ -1,0 +1,50 @@
+"""What the ablation's arms write is what their definitions write. Needs torch and LACUNA_BASE=BASE.gguf; skips without."""
+import pytest
+
+torch = pytest.importorskip("torch")
+from test_network import TEXT, base, network  # noqa: E402, F401
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("open_rows", [0, 1, 5])
+def test_guesses_change_passes_and_no_token(base, monkeypatch, open_rows):  # noqa: F811
+    import ablation
+    from reference import Model, infill
+    from train import trained_tensors
+
+    monkeypatch.setattr(ablation, "SURE_END", 2)  # an end that open rows alone say is the one thing that is not checked
+    monkeypatch.setattr(ablation, "SURE", 0.01)
+    net = network(base, 4)
+    for p in (*net.A.values(), *net.B.values(), net.special, net.pad_out):  # as the files hold them
+        p.copy_(p.half().float())
+    model = Model(base[0], {k: v.float() for k, v in trained_tensors(net, dict(net.named_parameters())).items()})
+    ids = base[1].encode(TEXT[:300], add_special_tokens=False).ids
+    prefix, suffix = torch.tensor(ids[:70]), torch.tensor(ids[74:90])
+    stop = torch.tensor(sorted(i for t, i in base[1].get_vocab().items() if "Ċ" in t))
+    arm = ablation.Canvas(net, net.layers(), prefix, suffix, open_rows)
+    wrote, passes, _ = ablation.written(arm, prefix[-1:], stop)
+    wanted, margin = infill(model, prefix, suffix, most=ablation.MOST, stop=stop.tolist())
+    assert margin > 1e-4 and wrote == wanted
+    assert passes <= len(wrote) + 1 and (open_rows or passes >= len(wrote))
+
+
+@torch.no_grad()
+def test_the_rival_reads_one_text(base):  # noqa: F811
+    import ablation
+    import rival
+    from reference import LAYERS, Model
+    from train import trained_tensors
+
+    net = network(base, 4)
+    for p in (*net.A.values(), *net.B.values(), net.special, net.pad_out):
+        p.copy_(p.half().float())
+    model = Model(base[0], {k: v.float() for k, v in trained_tensors(net, dict(net.named_parameters())).items()})
+    ids = torch.tensor(base[1].encode(TEXT[:300], add_special_tokens=False).ids)
+    prefix, middle, suffix = ids[:70], ids[70:75], ids[75:90]
+    arm = ablation.LeftToRight(net, net.layers(), prefix, suffix, 0)
+    rows = torch.cat((prefix[-1:], middle))
+    said = arm.rows(rows, torch.arange(6), torch.ones(6, 6).tril().bool())
+    text = torch.cat((torch.tensor([rival.BEFORE_SUFFIX]), suffix, torch.tensor([rival.BEFORE_PREFIX]), prefix, middle))
+    none, n = [(torch.zeros(3, 0, 64),) * 2] * LAYERS, len(text)
+    hidden, _ = model.forward(text, torch.arange(n), torch.ones(n, n).tril().bool(), none, torch.arange(0), True)
+    assert (said - model.log_probs(hidden[-6:])).abs().max() < 2e-3
