@@ -25,7 +25,7 @@ export interface Match {
 
 const longestMatch = 64
 const matchLengths = [32, 12, 4] // shorter ones tell nothing
-const sight = 131_072 // characters on either side of the gap
+const sight = 32_768 // characters on either side of the gap
 const longestCopy = 48
 
 /**
@@ -37,10 +37,13 @@ export function nearbyNgram(before: string, after: string, others: readonly stri
   const { held, encode, decode, endsAtLineBreak, weightOf = believed } = parts
   const farthestFirst = others.toReversed()
   const [left, right] = [before.slice(-sight), after.slice(0, sight)]
+  let matches: Matches | undefined
   const recall = (leading: readonly number[]): readonly Recalled[] => {
     const told = decode(leading)
     const written = held.startsWith(told) ? held : told
-    const found = continuation(left, written, right, farthestFirst)
+    matches =
+      goOn(matches, written) ?? longestMatches(left + written, written, [...farthestFirst, right, left + written])
+    const found = continuation(left + written, matches)
     if (!found) return []
     const weight = weightOf(found.match)
     if (weight <= 0) return []
@@ -92,50 +95,61 @@ function telling(alike: string, written: string): number {
 
 /** What follows the longest match: of several the more frequent next character, of equals the place nearest before the gap. */
 function continuation(
-  left: string,
-  written: string,
-  after: string,
-  others: readonly string[],
+  before: string,
+  { written, length, places }: Matches,
 ): { text: string; match: Match } | undefined {
-  const before = left + written
-  const { longest, places } = longestMatches(before, [...others, after, before])
   const votes = new Map<string, number>()
   for (const [text, end] of places) votes.set(text[end]!, (votes.get(text[end]!) ?? 0) + 1)
   const most = Math.max(...votes.values())
   const chosen = places.findLast(([text, end]) => votes.get(text[end]!) === most)
   if (!chosen) return undefined
   const [text, end] = chosen
-  const match = { length: longest, telling: telling(before.slice(-longest), written), agreeing: most / places.length }
+  const match = { length, telling: telling(before.slice(-length), written), agreeing: most / places.length }
   return { text: text.slice(end, end + longestCopy), match }
 }
 
-type MatchPlace = readonly [text: string, end: number]
+/** Places that have most characters in common with the end of the text up to what is written, and something behind it. */
+interface Matches {
+  readonly written: string
+  readonly length: number // of what they have in common
+  readonly places: readonly (readonly [text: string, end: number])[]
+}
 
-/** Where texts have most characters in common with the end of `before`, and something behind it. */
-function longestMatches(before: string, texts: readonly string[]): { longest: number; places: readonly MatchPlace[] } {
+/** Where more was written as some of the places go on, no other can have more in common: they are the longest again. */
+function goOn(before: Matches | undefined, written: string): Matches | undefined {
+  if (!before || !written.startsWith(before.written)) return undefined
+  const added = written.slice(before.written.length)
+  const places = before.places
+    .filter(([text, end]) => text.startsWith(added, end) && end + added.length < text.length)
+    .map(([text, end]) => [text, end + added.length] as const)
+  const length = Math.min(longestMatch, before.length + added.length)
+  return places.length > 0 ? { written, length, places } : undefined
+}
+
+function longestMatches(before: string, written: string, texts: readonly string[]): Matches {
   // Most places end in a rare piece of text; only where the end of a long one is nowhere a shorter one is looked for.
   for (const least of matchLengths) {
     const key = before.slice(-least)
     if (key.length < least) continue
-    let longest = least
-    let places: MatchPlace[] = []
+    let length = least
+    let places: (readonly [string, number])[] = []
     for (const text of texts) {
       for (let at = text.indexOf(key); at >= 0; at = text.indexOf(key, at + 1)) {
         const end = at + least
         if (end === text.length) continue
-        const length = common(text, end, before)
-        if (length < longest) continue
-        if (length > longest) [longest, places] = [length, []]
+        const common = commonLength(text, end, before)
+        if (common < length) continue
+        if (common > length) [length, places] = [common, []]
         places.push([text, end])
       }
     }
-    if (places.length > 0) return { longest, places }
+    if (places.length > 0) return { written, length, places }
   }
-  return { longest: 0, places: [] }
+  return { written, length: 0, places: [] }
 }
 
 /** Characters that `text` up to `end` and `before` have in common, from their ends. */
-function common(text: string, end: number, before: string): number {
+function commonLength(text: string, end: number, before: string): number {
   let length = 0
   while (
     length < longestMatch &&

@@ -107,6 +107,33 @@ describe('what a file says should come next', () => {
     expect(recalled('open_win(c)\nopen_wi║', '', believe, ['open_with(a)']).join('')).toMatch(/^n/)
   })
 
+  test('is the same whether it is followed token by token or asked for anew', () => {
+    const text = 'self.parts.clear()\nself.parts.append(one)\nother.parts.clear()\nself.par║\nself.parts.append(two)\n'
+    const { text: whole, cursor } = parseMarked(text)
+    const parts = {
+      held: '',
+      encode,
+      decode,
+      endsAtLineBreak: true,
+      weightOf: ({ length, agreeing }: Match) => length + agreeing,
+    }
+    const open = () => nearbyNgram(whole.slice(0, cursor!), whole.slice(cursor!), ['x.parts.clear()'], parts)
+    const followed = open()
+    for (const written of [
+      '',
+      't',
+      'ts',
+      'ts.',
+      'ts.append',
+      'ts.append(',
+      'ts.clear',
+      'ts.',
+      'ts.append(one',
+      'ts.append(three',
+    ])
+      expect(followed(encode(written)), written).toEqual(open()(encode(written)))
+  })
+
   test('does not end where a document ends', () => {
     expect(recalled('x = open_wi║', '', {}, ['y = open_wi'])).toEqual([])
   })
