@@ -143,9 +143,21 @@ describe('what a file says should come next', () => {
     expect(recalled(text).join('')).toMatch(/^compute/)
   })
 
-  test('is believed more the longer the match', () => {
-    const lengths = [3, 4, 6, 31].map((length) => believed({ length, telling: 3, agreeing: 1 }))
-    expect(lengths).toEqual(lengths.toSorted((a, b) => a - b))
-    expect(lengths[0]).toBe(0)
+  test('is believed more the longer the match, and less of another document where it is short', () => {
+    const of = (elsewhere: boolean) =>
+      [3, 4, 6, 12, 31].map((length) => believed({ length, telling: 3, agreeing: 1, elsewhere }))
+    for (const weights of [of(true), of(false)]) {
+      expect(weights).toEqual(weights.toSorted((a, b) => a - b))
+      expect(weights[0]).toBe(0)
+    }
+    expect(of(true)[2]).toBeLessThan(of(false)[2]!)
+    const seen: boolean[] = []
+    const weightOf = ({ elsewhere }: Match) => {
+      seen.push(elsewhere)
+      return 1
+    }
+    recalled('x = open_wi║', '', { weightOf }, ['y = open_with(path)\n'])
+    recalled('y = open_with(path)\nx = open_wi║', '', { weightOf }, ['z = open_win()\n'])
+    expect(seen).toEqual([true, false])
   })
 })
