@@ -80,7 +80,7 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
     }
   })
 
-  test('the embedded model, default settings: what is taken is the beginning of what `lacuna complete` prints', async () => {
+  test('the embedded model, given time: what is taken is the beginning of what `lacuna complete` prints', async () => {
     const text = (await readFile('test/bench/files/stack.py', 'utf8')).replace('return \n', 'return se\n')
     const cursor = text.indexOf('return se\n') + 'return se'.length
     const copy = join(folder, 'stack.py')
