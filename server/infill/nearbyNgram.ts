@@ -50,6 +50,8 @@ export function nearbyNgram(before: string, after: string, others: readonly stri
     if (weight <= 0) return []
     const line = found.text.indexOf('\n')
     const stops = endsAtLineBreak && line >= 0
+    // A line that another document leaves as it is, a copy that is as unfinished, is no reason to say nothing here.
+    if (stops && line === 0 && found.match.elsewhere && written === held) return []
     const text = stops ? found.text.slice(0, line) : found.text
     const ids = tokensBehind(leading, written, text, encode)
     // A copy that was cut short may end within a token.

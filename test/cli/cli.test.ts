@@ -87,7 +87,7 @@ describe('complete', () => {
 
   test('with --verify fills in what the base writes, which knows nothing of what follows', async () => {
     const place = (options: string) => lacuna(`complete -:1:11 --max-tokens 1 ${options}`, 'import os,\nsys.exit(0)\n')
-    expect((await place('')).out).toBe(' sys\n')
+    expect((await place('')).out).toMatch(/^ (sys|shutil)\n$/) // a near-tie: another one where weights have 7 bits
     const { code, out } = await place('--verify')
     expect(code).toBe(0)
     expect(out).toMatch(/^ (?!sys).+\n$/)

@@ -134,6 +134,13 @@ describe('what a file says should come next', () => {
       expect(followed(encode(written)), written).toEqual(open()(encode(written)))
   })
 
+  test('says of another document how a line goes on, not that it stays as it is', () => {
+    const unfinished = 'def area(width, height):\n    return width *\n'
+    expect(recalled('def area(width, height):\n    return width *║\n', '', {}, [unfinished])).toEqual([])
+    expect(recalled(`${unfinished}def area(width, height):\n    return width *║\n`).join('')).toBe('$')
+    expect(recalled('def area(width, height):\n    return width║\n', ' *', {}, [unfinished]).join('')).toBe('$')
+  })
+
   test('does not end where a document ends', () => {
     expect(recalled('x = open_wi║', '', {}, ['y = open_wi'])).toEqual([])
   })

@@ -110,10 +110,9 @@ export class ContextBuffer implements Columns {
 
   /** Copies in what is missing; afterwards every run has a column. Starts over when too much here is of no use. */
   hold(runs: readonly Run[]): void {
-    const needed = rowsIn(runs)
-    const missing = needed - this.overlap(runs)
-    if (this.used + missing > needed + columnStep) this.clear()
-    const absent = runs.filter((run) => (this.placed.get(run.segment)?.count ?? 0) < run.count)
+    const isAbsent = ({ segment, count }: Run) => (this.placed.get(segment)?.count ?? 0) < count
+    if (this.used + rowsIn(runs.filter(isAbsent)) > rowsIn(runs) + columnStep) this.clear()
+    const absent = runs.filter(isAbsent)
     this.reserve(this.used + rowsIn(absent))
     for (const run of absent) this.place(run)
   }
