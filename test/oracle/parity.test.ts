@@ -139,7 +139,7 @@ describe('float32 graph', () => {
   })
 })
 
-// 482 of 509 with weights of 8 bits; 464 on processors that add pairs of products in 16 bits, where they have 7 (`int8Session.ts`).
+// Seen: 482 of 509, and 464 on a processor that adds pairs of products in 16 bits, where weights have 7 bits (`int8Session.ts`).
 test('the shipped graph agrees with float32 in at least 90 % of top-1 rows, and 99 % of those that are sure', async () => {
   const engine = await open(await resolveModel())
   const found = (await allRows(engine)).flatMap(({ rows, prediction, committed }) =>
