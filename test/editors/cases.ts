@@ -77,3 +77,8 @@ export const otherWay: Case = { ...twoWays, fill: ' - down', filled: twoWays.fil
 export const knownTexts: readonly string[] = [...cases, twoServers, twoWays, otherWay].map(({ filled }) => filled)
 
 export const caseNamed = (name: string): Case => cases.find((each) => each.name === name)!
+
+/** What the item of a case begins with: the word before the cursor. */
+export function wordOf({ text, cursor }: Case): string {
+  return /\w*$/.exec(text.slice(0, cursor))![0]
+}

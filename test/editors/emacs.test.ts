@@ -1,14 +1,13 @@
 /** Emacs with clients/emacs/lacuna.el: typed as a person types, and compared byte for byte with the file that is written. */
-import { execFile } from 'node:child_process'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
-import { type Case, caseNamed, cases, knownTexts, othersWords, otherWay, twoServers, twoWays } from './cases.ts'
+import { type Case, caseNamed, cases, knownTexts, othersWords, otherWay, twoServers, twoWays, wordOf } from './cases.ts'
 import { type Emacs, findEmacs, startEmacs } from './emacs.ts'
+import { printed } from './printed.ts'
 import { keepCapture } from './terminal.ts'
 
 const found = findEmacs()
@@ -357,12 +356,9 @@ describe.skipIf(reason !== '')(`Emacs and the embedded model${reason && ` (skipp
     const cursor = text.indexOf('return s\n') + 'return s'.length
     const path = await typed(emacs, { name: '', file: 'stack.py', text, cursor, fill: '', filled: '' })
     const { ghost } = await emacs.until('ghost text', ({ ghost, waiting }) => ghost !== '' && !waiting, 100_000)
-    const lines = text.slice(0, cursor).split('\n')
     const copy = join(folder, 'stack.py')
     await writeFile(copy, text)
-    const place = `${copy}:${lines.length}:${lines.at(-1)!.length + 1}`
-    const { stdout } = await promisify(execFile)(process.execPath, ['dist/main.js', 'complete', place])
-    expect(`${ghost}\n`).toBe(stdout)
+    expect(`${ghost}\n`).toBe(await printed(copy, text, cursor))
     await emacs.terminal.keys('Tab')
     await expectWritten(emacs, path, text.slice(0, cursor) + ghost + text.slice(cursor))
   }, 180_000)
@@ -376,9 +372,6 @@ function eglot(contact: string): string {
 }
 
 const has = async (emacs: Emacs, feature: string) => (await emacs.eval(`(featurep '${feature})`)) === 't\n'
-
-/** What the item begins with: the word before the cursor. */
-const wordOf = ({ text, cursor }: Case) => /\w*$/.exec(text.slice(0, cursor))![0]
 
 /** Two files opened at once would start two servers. */
 async function connected(emacs: Emacs): Promise<Emacs> {

@@ -2,15 +2,14 @@
  * Helix in a terminal, set up as clients/helix says: typed as a person types, taken from the menu, written, and compared
  * byte for byte.
  */
-import { execFile, spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { buildServers, type Servers } from './buildServers.ts'
-import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
+import { describe, expect, test } from 'vitest'
+import { type Case, caseNamed } from './cases.ts'
+import { openWork, testMenu } from './menuTests.ts'
+import { printed } from './printed.ts'
 import { keepCapture, startTerminal, type Terminal, whyNoTerminal } from './terminal.ts'
 
 const program = process.env.LACUNA_HELIX ?? 'hx'
@@ -20,49 +19,13 @@ const reason = spawnSync(program, ['--version']).error
 if (reason) process.stderr.write(`Helix is not tested: ${reason}\n`)
 
 describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () => {
-  let folder: string
-  let servers: Servers
-  let stall: string
+  const work = openWork('helix')
   let terminal: Terminal | undefined
 
-  beforeAll(async () => {
-    folder = await realpath(await mkdtemp(join(tmpdir(), 'lacuna-helix-')))
-    servers = await buildServers(folder)
-    stall = join(folder, 'stall')
-    await writeFile(join(folder, 'known.json'), JSON.stringify(knownTexts))
-  })
-  afterAll(async () => {
-    await rm(folder, { recursive: true, force: true })
-  })
-
-  test.each(cases)('$name', async (each) => {
-    const path = await typed(each)
-    await take(wordOf(each) + each.fill)
-    await expectWritten(path, each.filled)
-  })
-
-  test('what is typed along is not doubled', async () => {
-    const each = caseNamed('end of a line')
-    const path = await typed(each)
-    await menu(`wi${each.fill}`)
-    await terminal!.type(each.fill.slice(0, 3), 60)
-    await take(wordOf(each) + each.fill)
-    await expectWritten(path, each.filled)
-  })
-
-  test('changed between request and answer: nothing typed is lost', async () => {
-    const each = caseNamed('end of a line')
-    await writeFile(stall, '')
-    const path = await typed(each)
-    await sleep(600) // it has asked: 250 ms after the key
-    await terminal!.type('re', 60)
-    await rm(stall)
-    await sleep(800)
-    await expectWritten(path, each.text.replace('return wi', 'return wire'))
-  })
+  testMenu(work, { typed, type: (text) => terminal!.type(text, 60), menu, take, expectWritten })
 
   test("with our engine stalled the other server's menu comes all the same", async () => {
-    await writeFile(stall, '')
+    await writeFile(work.stall, '')
     try {
       const path = await typed({ ...caseNamed('end of a line'), text: 'value = other\n', cursor: 13 }, [
         'other',
@@ -77,7 +40,7 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
       await terminal!.keys('Tab')
       await expectWritten(path, 'value = otherServerWord\n')
     } finally {
-      await rm(stall, { force: true })
+      await rm(work.stall, { force: true })
     }
   })
 
@@ -92,12 +55,9 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
       const head = from.split(' ')[0]
       const text = (await readFile(stack, 'utf8')).replace(from, `${head} ${word}\n`)
       const cursor = text.indexOf(`${head} ${word}\n`) + `${head} ${word}`.length
-      const lines = text.slice(0, cursor).split('\n')
-      const copy = join(folder, 'stack.py')
+      const copy = join(work.folder, 'stack.py')
       await writeFile(copy, text)
-      const place = `${copy}:${lines.length}:${lines.at(-1)!.length + 1}`
-      const { stdout } = await promisify(execFile)(process.execPath, [resolve('dist/main.js'), 'complete', place])
-      const fill = stdout.slice(0, -1)
+      const fill = (await printed(copy, text, cursor)).slice(0, -1)
       expect(fill).not.toBe('')
       const path = await typed({ name: '', file: 'stack.py', text, cursor, fill, filled: '' }, ['lacuna'], 'default')
       const again = async () => {
@@ -116,18 +76,13 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
     180_000,
   )
 
-  /** What the item begins with: the word before the cursor. */
-  function wordOf({ text, cursor }: Case): string {
-    return /\w*$/.exec(text.slice(0, cursor))![0]
-  }
-
   /** Types the last character before the mark. */
   async function typed(
     { file, text, cursor }: Case,
     names: readonly string[] = ['lacuna'],
     settings: 'scripted' | 'default' = 'scripted',
   ): Promise<string> {
-    const home = await mkdtemp(join(folder, 'home-'))
+    const home = await mkdtemp(join(work.folder, 'home-'))
     const configHome = join(home, '.config')
     await mkdir(join(configHome, 'helix'), { recursive: true })
     await writeFile(
@@ -145,8 +100,7 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
       XDG_CONFIG_HOME: configHome,
       XDG_CACHE_HOME: join(home, 'cache'),
       LANG: 'C.UTF-8',
-      LACUNA_KNOWN: join(folder, 'known.json'),
-      LACUNA_STALL: stall,
+      ...work.env,
     })
     await terminal.until('the file', (screen) => screen.includes('NOR') && screen.includes(file))
     await sleep(names.length > 1 ? 3000 : 1000) // the server starts; nothing on the screen tells
@@ -190,7 +144,7 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
   }
 
   function languages(names: readonly string[], settings: 'scripted' | 'default'): string {
-    const server = settings === 'default' ? resolve('dist/main.js') : servers.scripted
+    const server = settings === 'default' ? resolve('dist/main.js') : work.servers.scripted
     const config = `config = { completionBudgetMs = ${names.length > 1 ? 80 : 3000}, showAbove = 0 }`
     return `
 [language-server.lacuna]
@@ -200,7 +154,7 @@ ${settings === 'default' ? '' : config}
 
 [language-server.other]
 command = ${JSON.stringify(process.execPath)}
-args = ${JSON.stringify([servers.other])}
+args = ${JSON.stringify([work.servers.other])}
 
 [[language]]
 name = "python"

@@ -2,15 +2,14 @@
  * Kakoune in a terminal with kakoune-lsp, set up as clients/kakoune says: typed as a person types, taken from the menu,
  * written, and compared byte for byte.
  */
-import { execFile, spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { spawnSync } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { promisify } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { buildServers, type Servers } from './buildServers.ts'
-import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
+import { describe, expect, test } from 'vitest'
+import { type Case, caseNamed } from './cases.ts'
+import { openWork, testMenu } from './menuTests.ts'
+import { printed } from './printed.ts'
 import { keepCapture, startTerminal, type Terminal, whyNoTerminal } from './terminal.ts'
 
 const program = process.env.LACUNA_KAKOUNE ?? 'kak'
@@ -23,50 +22,14 @@ const reason = spawnSync(program, ['-version']).error
 if (reason) process.stderr.write(`Kakoune is not tested: ${reason}\n`)
 
 describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, () => {
-  let folder: string
-  let servers: Servers
-  let stall: string
+  const work = openWork('kak')
   let terminal: Terminal | undefined
   let lastKey = ''
 
-  beforeAll(async () => {
-    folder = await realpath(await mkdtemp(join(tmpdir(), 'lacuna-kak-')))
-    servers = await buildServers(folder)
-    stall = join(folder, 'stall')
-    await writeFile(join(folder, 'known.json'), JSON.stringify(knownTexts))
-  })
-  afterAll(async () => {
-    await rm(folder, { recursive: true, force: true })
-  })
-
-  test.each(cases)('$name', async (each) => {
-    const path = await typed(each)
-    await take(wordOf(each) + each.fill)
-    await expectWritten(path, each.filled)
-  })
-
-  test('what is typed along is not doubled', async () => {
-    const each = caseNamed('end of a line')
-    const path = await typed(each)
-    await menu(`wi${each.fill}`)
-    await terminal!.type(each.fill.slice(0, 3), 60)
-    await take(wordOf(each) + each.fill)
-    await expectWritten(path, each.filled)
-  })
-
-  test('changed between request and answer: nothing typed is lost', async () => {
-    const each = caseNamed('end of a line')
-    await writeFile(stall, '')
-    const path = await typed(each)
-    await sleep(600) // it has asked: 50 ms after the key
-    await terminal!.type('re', 60)
-    await rm(stall)
-    await sleep(800)
-    await expectWritten(path, each.text.replace('return wi', 'return wire'))
-  })
+  testMenu(work, { typed, type: (text) => terminal!.type(text, 60), menu, take, expectWritten })
 
   test("with our engine stalled the other server's menu comes all the same", async () => {
-    await writeFile(stall, '')
+    await writeFile(work.stall, '')
     try {
       const path = await typed({ ...caseNamed('end of a line'), text: 'value = other\n', cursor: 13 }, [
         'other',
@@ -76,19 +39,16 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
       await terminal!.keys('C-n')
       await expectWritten(path, 'value = otherServerWord\n')
     } finally {
-      await rm(stall, { force: true })
+      await rm(work.stall, { force: true })
     }
   })
 
   test('the embedded model, given time: what is taken is the beginning of what `lacuna complete` prints', async () => {
     const text = (await readFile('test/bench/files/stack.py', 'utf8')).replace('return \n', 'return se\n')
     const cursor = text.indexOf('return se\n') + 'return se'.length
-    const copy = join(folder, 'stack.py')
+    const copy = join(work.folder, 'stack.py')
     await writeFile(copy, text)
-    const lines = text.slice(0, cursor).split('\n')
-    const place = `${copy}:${lines.length}:${lines.at(-1)!.length + 1}`
-    const { stdout } = await promisify(execFile)(process.execPath, [resolve('dist/main.js'), 'complete', place])
-    const fill = stdout.slice(0, -1)
+    const fill = (await printed(copy, text, cursor)).slice(0, -1)
     expect(fill).not.toBe('')
     const path = await typed({ name: '', file: 'stack.py', text, cursor, fill, filled: '' }, ['lacuna'], 'default')
     await menu(`se${fill.slice(0, 3)}`)
@@ -101,18 +61,13 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
     expect(written).toBe(text.slice(0, cursor) + taken + text.slice(cursor))
   }, 120_000)
 
-  /** What the item begins with: the word before the cursor. */
-  function wordOf({ text, cursor }: Case): string {
-    return /\w*$/.exec(text.slice(0, cursor))![0]
-  }
-
   /** Types the last character before the mark. */
   async function typed(
     { file, text, cursor }: Case,
     names: readonly string[] = ['lacuna'],
     settings: 'scripted' | 'default' = 'scripted',
   ): Promise<string> {
-    const home = await mkdtemp(join(folder, 'h-'))
+    const home = await mkdtemp(join(work.folder, 'h-'))
     await mkdir(join(home, '.config', 'kak'), { recursive: true })
     await mkdir(join(home, 'run'), { mode: 0o700 })
     await writeFile(join(home, '.config', 'kak', 'kakrc'), kakrc(names, settings))
@@ -128,8 +83,7 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
       TMPDIR: home,
       PATH: `${dirname(program)}:${dirname(client)}:${process.env.PATH}`,
       LANG: 'C.UTF-8',
-      LACUNA_KNOWN: join(folder, 'known.json'),
-      LACUNA_STALL: stall,
+      ...work.env,
     })
     await terminal.until('the file', (screen) => screen.includes(file))
     await sleep(names.length > 1 ? 3000 : 1500) // the servers start; nothing on the screen tells
@@ -178,7 +132,7 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
   }
 
   function kakrc(names: readonly string[], settings: 'scripted' | 'default'): string {
-    const ours = settings === 'default' ? resolve('dist/main.js') : servers.scripted
+    const ours = settings === 'default' ? resolve('dist/main.js') : work.servers.scripted
     const blocks: Record<string, string> = {
       lacuna: `[lacuna]
 command = ${JSON.stringify(process.execPath)}
@@ -191,7 +145,7 @@ ${settings === 'default' ? '' : 'showAbove = 0'}
 `,
       other: `[other]
 command = ${JSON.stringify(process.execPath)}
-args = ${JSON.stringify([servers.other])}
+args = ${JSON.stringify([work.servers.other])}
 root_globs = [".git", ".hg"]
 `,
     }

@@ -2,12 +2,11 @@
  * Neovim, the client in clients/neovim, the built server and the embedded model: what is shown is what `lacuna complete`
  * prints, and what is taken is what is shown, byte for byte in the file that is written.
  */
-import { execFile } from 'node:child_process'
 import { readFile } from 'node:fs/promises'
-import { promisify } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseMarked } from '../markup.ts'
 import { findNeovim, type Neovim, startNeovim } from './neovim.ts'
+import { printed } from './printed.ts'
 
 const found = findNeovim()
 const reason = 'reason' in found ? found.reason : ''
@@ -103,7 +102,7 @@ describe.skipIf(reason !== '')(`Neovim${reason && ` (skipped: ${reason})`}`, () 
 
   async function checkTaken(name: string, marked: string): Promise<void> {
     const { path, text, cursor, ghost } = await shown(name, marked)
-    expect(`${ghost}\n`).toBe(await printed(path, text, cursor))
+    expect(`${ghost}\n`).toBe(await printed(path, text, cursor, '--alone'))
     await neovim.keys('<Tab>')
     await taken(ghost)
     await expectWritten(path, text.slice(0, cursor) + ghost + text.slice(cursor))
@@ -129,12 +128,6 @@ describe.skipIf(reason !== '')(`Neovim${reason && ` (skipped: ${reason})`}`, () 
 
   function taken(ghost: string) {
     return neovim.until('the ghost text in the buffer', ({ lines }) => lines.some((line) => line.includes(ghost)))
-  }
-
-  async function printed(path: string, text: string, cursor: number): Promise<string> {
-    const { before, line } = placeOf(text, cursor)
-    const place = `${path}:${line}:${before.length + 1}`
-    return (await promisify(execFile)(process.execPath, ['dist/main.js', 'complete', '--alone', place])).stdout
   }
 
   async function expectWritten(path: string, text: string): Promise<void> {
