@@ -3,7 +3,7 @@
  * pauses, and who waits for it goes on when it is back, or hears of the failure when that takes longer than a restart.
  */
 import type { Clock } from '../../base/clock.ts'
-import { Aborted, abortReason, messageOf, UserError } from '../../base/errors.ts'
+import { Aborted, messageOf, rejected, UserError } from '../../base/errors.ts'
 import { ServerGoneError } from './oipServer.ts'
 
 export interface OutageParts {
@@ -22,7 +22,7 @@ const calmPauseMs = 5_000
 
 /**
  * How long requests wait for a server, from when it went: as long as a cluster gives a rolling update before it counts as failed
- * (Kubernetes, `progressDeadlineSeconds`). From `kill -9` to ready it took 68 s on two quiet cores, 285 s on two busy ones.
+ * (Kubernetes, `progressDeadlineSeconds`). From `kill -9` to ready it took 68 s on two quiet cores; on two busy ones warming alone took 172 to 225 s.
  */
 export const restartMs = 600_000
 
@@ -46,7 +46,7 @@ export class Outage {
 
   /** @throws {Aborted} when the signal fires, {ServerGoneError} when the server is not back in time, by its newest word. */
   async over(signal: AbortSignal): Promise<void> {
-    if ((await until(this.waits, signal)) === 'too long') throw this.failure
+    if ((await Promise.race([rejected(signal), this.waits])) === 'too long') throw this.failure
   }
 
   private async look(from: number): Promise<void> {
@@ -74,13 +74,3 @@ export class Outage {
 
 /** Whether the pause was slept to its end is of no interest: whoever closes has no one waiting. */
 const tooLong = [() => 'too long' as const, () => 'too long' as const] as const
-
-function until<Value>(promise: Promise<Value>, signal: AbortSignal): Promise<Value> {
-  return new Promise((resolve, reject) => {
-    const abort = () => reject(abortReason(signal))
-    if (signal.aborted) return abort()
-    signal.addEventListener('abort', abort, { once: true })
-    const end = () => signal.removeEventListener('abort', abort)
-    promise.then(resolve, reject).finally(end)
-  })
-}
