@@ -63,7 +63,7 @@ export function testMenu(work: Work, { typed, type, menu, take, expectWritten }:
     const each = caseNamed('end of a line')
     await writeFile(work.stall, '')
     const path = await typed(each)
-    await sleep(600) // it has asked: 50 (Kakoune) or 250 ms (Helix) after the key
+    await sleep(600) // it has asked: 50 ms (Kakoune) or 250 ms (Helix) after the key
     await type('re')
     await rm(work.stall)
     await sleep(800)
