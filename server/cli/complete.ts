@@ -1,8 +1,7 @@
 /** `lacuna complete`: fills one or several gaps of a file and prints what belongs there. */
 import { readFile } from 'node:fs/promises'
-import { pathToFileURL } from 'node:url'
 import { messageOf, UserError } from '../base/errors.ts'
-import { filesBeside } from '../config/nearbyFiles.ts'
+import { textsBeside } from '../config/nearbyFiles.ts'
 import { resolveModel } from '../model/store.ts'
 import { fillHoles } from '../session/fillGap.ts'
 import { askedFor, type FilledHole, type HolesRequest } from '../session/gaps.ts'
@@ -75,7 +74,7 @@ export const complete: Command = {
     const rooms = await openRooms(await resolveModel(args.text('model')), options)
     const load = performance.now() - began
     try {
-      const nearby = args.flag('alone') ? [] : await textsBeside(file)
+      const nearby = args.flag('alone') || file === '-' ? [] : await textsBeside()(file)
       const request = { text, nearby, holes, maxTokens, certainty: askedFor, languageId: languageOf(file) }
       const filled = await fillHoles(rooms, request, new AbortController().signal)
       if (!args.flag('json')) {
@@ -178,13 +177,6 @@ async function readDocument(file: string, terminal: Terminal): Promise<string> {
   } catch (error) {
     throw new UserError(`cannot read ${file}: ${messageOf(error)}`)
   }
-}
-
-/** As an editor has it that has nothing else open. */
-async function textsBeside(file: string): Promise<string[]> {
-  if (file === '-') return []
-  const files = await filesBeside(() => 0).read(pathToFileURL(file).href)
-  return files.map(({ text }) => text)
 }
 
 /** LSP's name of the language, by the file's ending; only brackets, comments and quotes depend on it. */

@@ -6,6 +6,7 @@
 import { readdir, stat } from 'node:fs/promises'
 import { dirname, extname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
+import { toLineFeeds } from '../base/lineFeeds.ts'
 import { readSmallFile } from './smallFile.ts'
 import { pathOf, WorkspaceRules } from './workspaceRules.ts'
 
@@ -15,8 +16,7 @@ export interface NearbyFile {
 }
 
 export interface NearbyFilesOptions {
-  /** Of a file's uri. */
-  readonly isPrivate: (uri: string) => Promise<boolean>
+  readonly rules: Pick<WorkspaceRules, 'of'>
   readonly now: () => number // ms
 }
 
@@ -96,18 +96,24 @@ export class NearbyFiles {
 
   /** Undefined where there is none that somebody wrote, or it is nobody's business. */
   private async textOf(path: string): Promise<string | undefined> {
-    if (await this.options.isPrivate(pathToFileURL(path).href)) return undefined
+    if ((await this.options.rules.of(pathToFileURL(path).href)).private !== undefined) return undefined
     const file = await readSmallFile(path, 'refused')
     if (file.kind !== 'text' || file.text.length > mostUnits || file.text.includes('\0')) return undefined
     if (file.text.split('\n').some(({ length }) => length > longestLine)) return undefined
-    return file.text.replace(/\r\n?/g, '\n')
+    return toLineFeeds(file.text)
   }
 }
 
 /** Without an editor: what Git ignores and what is secret by its name is private. */
 export function filesBeside(now: () => number): NearbyFiles {
   const rules = new WorkspaceRules({ folders: () => [], ignored: () => ({ user: [], merged: [] }), now })
-  return new NearbyFiles({ isPrivate: async (uri) => (await rules.of(uri)).private !== undefined, now })
+  return new NearbyFiles({ rules, now })
+}
+
+/** Texts of what lies beside a file, each folder looked at once: as an editor has them that has nothing else open. */
+export function textsBeside(): (path: string) => Promise<string[]> {
+  const files = filesBeside(() => 0)
+  return async (path) => (await files.read(pathToFileURL(path).href)).map(({ text }) => text)
 }
 
 /** Nor what one of the two was made from: `x.js` and `x.mjs`, say. A header is no such thing. */

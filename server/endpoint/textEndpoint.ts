@@ -4,6 +4,7 @@
  */
 import { Aborted, UserError } from '../base/errors.ts'
 import { Connections, NoAnswer, type Opened } from '../base/httpExchange.ts'
+import { toLineFeeds } from '../base/lineFeeds.ts'
 import { remoteAddress, shownAddress } from '../base/remote.ts'
 import { retryAfterMs } from '../base/retryAfter.ts'
 import { type Infiller, NoInfill, type TextGap, type Written } from '../infill/infiller.ts'
@@ -132,9 +133,9 @@ async function read(opened: Opened, gap: TextGap, onProgress: (text: string) => 
     const lineEnd = gap.scope === 'line' ? text.search(/[\r\n]/) : -1
     // Whatever else is written is not wanted; not reading on closes the connection.
     if (lineEnd >= 0) return { text: text.slice(0, lineEnd), complete: true }
-    if (part.text !== '') onProgress(lineFeeds(text))
+    if (part.text !== '') onProgress(toLineFeeds(text))
   }
-  return { text: lineFeeds(text), complete: end === 'whole' }
+  return { text: toLineFeeds(text), complete: end === 'whole' }
 }
 
 async function* streamed(opened: Opened): AsyncGenerator<Part> {
@@ -156,10 +157,6 @@ async function whole(opened: Opened, mostBytes: number): Promise<string> {
     // The one failure of a fatal decoder.
     throw new MalformedAnswer('wanted UTF-8, found other bytes')
   }
-}
-
-function lineFeeds(text: string): string {
-  return text.replace(/\r\n?/g, '\n')
 }
 
 /** `undefined` for what is no JSON. */

@@ -42,9 +42,9 @@ export function nearbyNgram(before: string, after: string, others: readonly stri
   const recall = (leading: readonly number[]): readonly Recalled[] => {
     const told = decode(leading)
     const written = held.startsWith(told) ? held : told
-    matches =
-      goOn(matches, written) ?? longestMatches(left + written, written, [...farthestFirst, right, left + written])
-    const found = continuation(left + written, matches, others)
+    const soFar = left + written
+    matches = goOn(matches, written) ?? longestMatches(soFar, written, [...farthestFirst, right, soFar])
+    const found = continuation(soFar, matches, others)
     if (!found) return []
     const weight = weightOf(found.match)
     if (weight <= 0) return []

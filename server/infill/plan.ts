@@ -3,6 +3,7 @@
  * text before each of them. Pure.
  */
 import { UserError } from '../base/errors.ts'
+import { toLineFeeds } from '../base/lineFeeds.ts'
 import type { Span } from '../base/spans.ts'
 import { contextWindow, type WindowSize } from './contextWindow.ts'
 import type { Encode } from './tokenizeIncrementally.ts'
@@ -210,10 +211,6 @@ export function lineTail(ids: readonly number[], most: number, textOf: (id: numb
   let count = 0
   while (count < ids.length - 1 && !textOf(ids[ids.length - 1 - count]!).includes('\n')) count++
   return count % most
-}
-
-export function toLineFeeds(text: string): string {
-  return text.includes('\r') ? text.replace(/\r\n?/g, '\n') : text
 }
 
 /** The line break a document uses: that of its first line. */

@@ -2,6 +2,7 @@
  * What there is beside a document that may say what comes next in it: other open documents of its kind, the last changed first,
  * then files of its folder. None of them private.
  */
+import { toLineFeeds } from '../base/lineFeeds.ts'
 import { kindOf, type NearbyFiles } from '../config/nearbyFiles.ts'
 import { pathOf, type WorkspaceRules } from '../config/workspaceRules.ts'
 import type { Snapshot } from '../session/session.ts'
@@ -43,7 +44,7 @@ export class Nearby {
   }
 
   private textOf(snapshot: Snapshot): string {
-    const known = this.told.get(snapshot) ?? snapshot.text.replace(/\r\n?/g, '\n')
+    const known = this.told.get(snapshot) ?? toLineFeeds(snapshot.text)
     this.told.set(snapshot, known)
     return known
   }

@@ -3,6 +3,7 @@
  * sees all rooms.
  */
 import { UserError } from '../base/errors.ts'
+import { toLineFeeds } from '../base/lineFeeds.ts'
 import type { Recall } from '../base/recall.ts'
 import type { TextEdit } from '../base/spans.ts'
 import type { CanvasCache } from '../cache/canvasCache.ts'
@@ -16,15 +17,7 @@ import type { HoleOrder } from '../denoise/holeOrder.ts'
 import type { LoopDenoiser } from '../denoise/loopDenoiser.ts'
 import { type Infiller, NoInfill } from '../infill/infiller.ts'
 import { nearbyNgram } from '../infill/nearbyNgram.ts'
-import {
-  endsInWord,
-  type HolesPlan,
-  heldBackClamp,
-  otherThanClamp,
-  planHoles,
-  type Scope,
-  toLineFeeds,
-} from '../infill/plan.ts'
+import { endsInWord, type HolesPlan, heldBackClamp, otherThanClamp, planHoles, type Scope } from '../infill/plan.ts'
 import { fillElsewhere } from './fillElsewhere.ts'
 import {
   type Filled,

@@ -6,10 +6,9 @@
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
-import { filesBeside } from '../../server/config/nearbyFiles.ts'
+import { textsBeside } from '../../server/config/nearbyFiles.ts'
 import { Denoiser } from '../../server/denoise/denoiser.ts'
 import type { Engine, Prediction, StepJob, TokenIds } from '../../server/engine/engine.ts'
 import { type Plan, planGap } from '../../server/infill/plan.ts'
@@ -31,7 +30,7 @@ const [out, folder] = positionals as [string, string]
 const began = performance.now()
 const aheadTokens = 8
 const never = new AbortController().signal
-const beside = filesBeside(() => 0)
+const beside = textsBeside()
 const rooms = await openRooms(await resolveModel(), { cache: true, threads: Number(values.threads) })
 const { engine, model } = rooms
 
@@ -65,7 +64,7 @@ async function measure({ path, languageId, text, offset, truth }: GapCase, i: nu
   const plan = planGap(text, offset, model)
   heard.length = 0
   const certainty = { giveUp: Number(values.floor), show: 0 }
-  const nearby = (await beside.read(pathToFileURL(join(folder, path)).href)).map(({ text }) => text)
+  const nearby = await beside(join(folder, path))
   const request = { text, nearby, offset, scope: 'line' as const, maxTokens: 48, languageId, certainty }
   const filled = await fillGap(listened, request, never)
   const shown = filled.kind === 'completion' ? filled.edit.text : ''

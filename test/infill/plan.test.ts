@@ -1,6 +1,7 @@
 import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { UserError } from '../../server/base/errors.ts'
+import { toLineFeeds } from '../../server/base/lineFeeds.ts'
 import {
   endsInWord,
   heldBack,
@@ -12,7 +13,6 @@ import {
   planGap,
   planHoles,
   type Scope,
-  toLineFeeds,
 } from '../../server/infill/plan.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { readTokenizer, type Tokenizer } from '../../server/model/tokenizer.ts'

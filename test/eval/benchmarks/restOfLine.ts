@@ -4,9 +4,8 @@
  */
 import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { UserError } from '../../../server/base/errors.ts'
-import { filesBeside } from '../../../server/config/nearbyFiles.ts'
+import { textsBeside } from '../../../server/config/nearbyFiles.ts'
 import { allLanguages, drawGaps } from '../../bench/gapCases.ts'
 import type { Benchmark, Case } from '../benchmark.ts'
 import { scoreEdits } from '../compareEdits.ts'
@@ -39,9 +38,7 @@ export async function restOfLine(
     alone = false,
   }: Drawing & { readonly languages?: readonly string[] | undefined; readonly alone?: boolean },
 ): Promise<Benchmark> {
-  const beside = filesBeside(() => 0)
-  const nearbyOf = async (path: string) =>
-    alone ? [] : (await beside.read(pathToFileURL(join(folder, path)).href)).map(({ text }) => text)
+  const beside = textsBeside()
   const drawn = drawGaps(folder, limit, seed, languages).map(async (gap, i): Promise<Case> => {
     const { path, languageId, text, offset, truth } = gap
     return {
@@ -49,7 +46,7 @@ export async function restOfLine(
       group: languageId,
       languageId,
       text,
-      nearby: await nearbyOf(path),
+      nearby: alone ? [] : await beside(join(folder, path)),
       offset,
       scope: 'line',
       maxTokens,
