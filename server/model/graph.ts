@@ -84,7 +84,7 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
   }
   const transposed = (value: string): string => g.op('Transpose', [value], { perm: { ints: [1, 0] } })
 
-  const { layers, width, heads, kvHeads, headDim, vocab, extraIds, extraHeadRows, adapterRank } = shape
+  const { layers, width, heads, kvHeads, headDim, mlp, vocab, extraIds, extraHeadRows, adapterRank } = shape
   const { queryKeyNorm, biases, tiedHead } = shape
   const columnCount = vocab + extraHeadRows
   const ids = g.input({ name: 'input_ids', type: 'int64', dims: ['B', 'Q'] })
@@ -103,19 +103,27 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
       epsilon: { float: shape.normEps },
       stash_type: { int: 1 },
     })
+  /** `x + added`, and the norm of that. */
+  const addedAndNormed = (x: string, added: string, name: string): { sum: string; normed: string } => {
+    const inputs = [x, added, asFloat(`${name}.weight`)]
+    const [normed, sum] = g.contribs('SkipSimplifiedLayerNormalization', inputs, [0, 3], {
+      epsilon: { float: shape.normEps },
+    }) as [string, string]
+    return { sum, normed }
+  }
 
-  /** Rows in 8 bits, each with a scale of its own: what is rounded does not depend on other rows. */
-  const rounded = (x: string): { levels: string; scale: string } => {
-    const most = g.op('ReduceMax', [g.op('Abs', [x]), g.int64([-1])], { keepdims: { int: 0 } })
-    const scale = g.op('Mul', [most, g.float32([1 / 127])]) // [B·Q]; of a row of zeros 0, and so is all it is multiplied to
-    const levels = g.op('QuantizeLinear', [x, scale, zeroPoints()], { axis: { int: 0 } })
-    return { levels, scale: g.op('Unsqueeze', [scale, g.int64([-1])]) }
+  /** Rows in 8 bits, each with a scale of its own `[B·Q, 1]`: what is rounded does not depend on other rows. */
+  const rounded = (x: string, columns: number): { levels: string; scale: string } => {
+    const most = g.op('ReduceMax', [g.op('Abs', [x]), g.int64([-1])])
+    const scale = g.op('Mul', [most, g.float32([1 / 127])]) // of a row of zeros 0, and so is all it is multiplied to
+    const levels = g.op('QuantizeLinear', [x, scale, zeroPoints()], { axis: { int: 1 }, block_size: { int: columns } })
+    return { levels, scale }
   }
   const zero = () => g.op('Cast', [g.float32([128])], { to: { int: 2 } })
-  const zeroPoints = memo(() => g.op('Expand', [zero(), g.op('Shape', [g.op('Reshape', [ids, g.int64([-1])])])]))
+  const zeroPoints = memo(() => g.op('Expand', [zero(), g.op('Shape', [g.op('Reshape', [ids, g.int64([-1, 1])])])]))
   /** `x [B·Q, columns]` times a matrix of `int8Weights`. Rows are scaled once, at the end: until then all are whole numbers. */
   const linearInt8 = (x: string, name: string, group: LinearGroup): string => {
-    const { levels, scale } = rounded(x)
+    const { levels, scale } = rounded(x, groupSize(shape, group).columns)
     const sums = g.contrib('MatMulIntegerToFloat', [
       levels,
       weight(`${name}.levels`),
@@ -126,15 +134,13 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
     const y = g.op('Mul', [sums, scale])
     return biases.includes(group) ? g.op('Add', [y, weight(`${name}.bias`)]) : y
   }
-  /** `x [B·Q, columns]` times a stored matrix, the adapter on denoising rows included: a value for each part of the group. */
-  const linear = (x: string, layer: number, group: LinearGroup): string[] => {
-    const { rows: partRows } = groupSize(shape, group)
+  /** `x [B·Q, columns]` times a stored matrix, the adapter on denoising rows included; the parts of the group side by side. */
+  const linear = (x: string, layer: number, group: LinearGroup): string => {
     const name = `layers.${layer}.${group}`
-    const y = stored.has(`${name}.levels`) ? linearInt8(x, name, group) : linearBlocks(x, layer, group)
-    return partRows.length > 1
-      ? g.ops('Split', [y, g.int64([...partRows])], partRows.length, { axis: { int: -1 } })
-      : [y]
+    return stored.has(`${name}.levels`) ? linearInt8(x, name, group) : linearBlocks(x, layer, group)
   }
+  const split = (x: string, sizes: readonly number[], axis: number): string[] =>
+    g.ops('Split', [x, g.int64(sizes)], sizes.length, { axis: { int: axis } })
   const linearBlocks = (x: string, layer: number, group: LinearGroup): string => {
     const { rows: partRows, columns } = groupSize(shape, group)
     const name = `layers.${layer}.${group}`
@@ -210,11 +216,7 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
     g.op('RotaryEmbedding', [x, cos, sin])
   const groupBias = g.op('Concat', Array(heads / kvHeads).fill(bias), { axis: { int: 2 } }) // [B, 1, groups·Q, P+Q]
   const batchShape = g.op('Shape', [ids]) // [B, Q]
-  const headShape = memo((count: number) =>
-    g.op('Concat', [batchShape, g.int64([count, headDim])], { axis: { int: 0 } }),
-  )
-  const splitHeads = (value: string, count: number): string =>
-    g.op('Transpose', [g.op('Reshape', [value, headShape(count)])], { perm: { ints: [0, 2, 1, 3] } })
+  const headsShape = g.op('Concat', [batchShape, g.int64([heads + 2 * kvHeads, headDim])], { axis: { int: 0 } })
   const queryShape = g.op('Concat', [g.op('Shape', [ids], { end: { int: 1 } }), g.int64([kvHeads, -1, headDim])], {
     axis: { int: 0 },
   })
@@ -223,12 +225,13 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
   })
 
   let x = embed()
+  let h = norm(x, 'layers.0.input_layernorm')
   for (let layer = 0; layer < layers; layer++) {
-    const h = norm(x, `layers.${layer}.input_layernorm`)
-    const [q, k, v] = linear(h, layer, 'qkv') as [string, string, string]
+    const ofHeads = g.op('Reshape', [linear(h, layer, 'qkv'), headsShape])
+    const byHead = g.op('Transpose', [ofHeads], { perm: { ints: [0, 2, 1, 3] } }) // [B, heads + 2 · kvHeads, Q, headDim]
+    const [q, k, newValue] = split(byHead, [heads, kvHeads, kvHeads], 1) as [string, string, string]
     const normed = (x: string, name: string): string => (queryKeyNorm ? norm(x, `layers.${layer}.${name}`) : x) // over headDim, the last axis
-    const newKey = normed(splitHeads(k, kvHeads), 'key_norm')
-    const newValue = splitHeads(v, kvHeads)
+    const newKey = normed(k, 'key_norm')
     const past = { type: 'float32', dims: ['B', kvHeads, 'P', headDim] } as const
     const pastKey = g.input({ name: `past.${layer}.key`, ...past })
     const pastValue = g.input({ name: `past.${layer}.value`, ...past })
@@ -238,17 +241,25 @@ export function buildGraph(shape: ModelShape, stored: ReadonlyMap<string, Stored
     const keys = rotate(g.op('Concat', [pastKey, newKey], { axis: { int: 2 } }), everywhere)
     const values = g.op('Concat', [pastValue, newValue], { axis: { int: 2 } })
     // Heads that share a key are rows of one product: [B, kvHeads, groups·Q, headDim].
-    const query = g.op('Reshape', [rotate(normed(splitHeads(q, heads), 'query_norm'), hereScaled), queryShape])
+    const query = g.op('Reshape', [rotate(normed(q, 'query_norm'), hereScaled), queryShape])
     const scores = g.op('MatMul', [query, g.op('Transpose', [keys], { perm: { ints: [0, 1, 3, 2] } })])
     const attended = g.op('MatMul', [
       g.op('Softmax', [g.op('Add', [scores, groupBias])], { axis: { int: -1 } }),
       values,
     ])
     const byRow = g.op('Transpose', [g.op('Reshape', [attended, attendedShape])], { perm: { ints: [0, 2, 1, 3] } })
-    x = g.op('Add', [x, linear(g.op('Reshape', [byRow, g.int64([-1, heads * headDim])]), layer, 'o')[0]!])
-    const gateUp = linear(norm(x, `layers.${layer}.post_attention_layernorm`), layer, 'gate_up') as [string, string]
-    const silu = g.op('Mul', [gateUp[0], g.op('Sigmoid', [gateUp[0]])])
-    x = g.op('Add', [x, linear(g.op('Mul', [silu, gateUp[1]]), layer, 'down')[0]!])
+    const o = linear(g.op('Reshape', [byRow, g.int64([-1, heads * headDim])]), layer, 'o')
+    const between = addedAndNormed(x, o, `layers.${layer}.post_attention_layernorm`)
+    const [gateRows, up] = split(linear(between.normed, layer, 'gate_up'), [mlp, mlp], -1) as [string, string]
+    const silu = g.op('Mul', [gateRows, g.op('Sigmoid', [gateRows])])
+    const down = linear(g.op('Mul', [silu, up]), layer, 'down')
+    if (layer < layers - 1) {
+      const next = addedAndNormed(between.sum, down, `layers.${layer + 1}.input_layernorm`)
+      x = next.sum
+      h = next.normed
+    } else {
+      x = g.op('Add', [between.sum, down])
+    }
   }
   head()
   return g.finish('lacuna')

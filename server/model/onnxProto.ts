@@ -43,7 +43,7 @@ export interface ValueInfo {
 interface Node {
   readonly type: string
   readonly inputs: readonly string[]
-  readonly outputs: readonly string[]
+  readonly outputs: string[]
   readonly attributes: Record<string, Attribute>
   readonly domain: string
 }
@@ -111,6 +111,21 @@ export class GraphBuilder {
   /** An operator of ONNX Runtime's own domain, `com.microsoft`. */
   contrib(type: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}): string {
     return this.add(type, inputs, 1, attributes, microsoft)[0]!
+  }
+
+  /** The same, of which the outputs at these places are wanted; those between them are not computed. */
+  contribs(
+    type: string,
+    inputs: readonly string[],
+    places: readonly number[],
+    attributes: Record<string, Attribute> = {},
+  ): string[] {
+    const names = this.add(type, inputs, Math.max(...places) + 1, attributes, microsoft)
+    const outputs = this.nodes.at(-1)!.outputs
+    outputs.forEach((_, place) => {
+      if (!places.includes(place)) outputs[place] = ''
+    })
+    return places.map((place) => names[place]!)
   }
 
   /** The bytes of a `.onnx` file. */
