@@ -1,10 +1,13 @@
-/** Every sampler at the settings that spread it from few steps to one token a step. */
+/** How canvases are written by default, and every sampler at the settings that spread it from few steps to one token a step. */
 import type { Schedule } from '../../server/denoise/schedule.ts'
 
 export interface Setting {
   readonly name: string
   readonly sampler: string // what it is a setting of
-  readonly schedule: Schedule
+  /** Of canvases whose rows all see each other; without, they write from the left and look ahead (`drafted`). */
+  readonly schedule?: Schedule
+  /** Whether other text has a say, where canvases write from the left. */
+  readonly hears?: boolean
 }
 
 const greedy = { temperature: 0, seed: 1 }
@@ -12,6 +15,8 @@ const thresholds = [0.5, 0.7, 0.9, 0.99]
 const stepCounts = [2, 4, 8, 16] // planned for each canvas
 
 export const samplerSettings: readonly Setting[] = [
+  { name: 'drafted, the file heard (the default)', sampler: 'drafted, heard', hears: true },
+  { name: 'drafted, nothing else heard', sampler: 'drafted, alone', hears: false },
   ...thresholds.map((threshold) =>
     setting('leftmost-first', threshold, { kind: 'leftmost-first', threshold, window: 4 }),
   ),

@@ -1,8 +1,8 @@
 /**
  * `npm run bench:samplers -- [--folder DIR] [--cases N] [--seed N] [--slots N] [--record FILE] [--seconds N] [--svg FILE] [--readme] [--json]`
  *
- * Latency and exact lines against steps, for every sampler: rests of lines of real files (default: our own sources), each
- * place read once and filled under every setting, everything filled and shown. With `--record` each place is appended to
+ * Latency and exact lines against steps, for every sampler and for how canvases are written by default: rests of lines of real files
+ * (default: our own sources), each place read once and filled under every setting, everything filled and shown. With `--record` each place is appended to
  * FILE as a line of JSON and not measured again, so that a long run may be cut by `--seconds` and goes on later.
  *
  * `--svg` writes the plot, `--readme` the table of README.md (of the folder it is run in).
@@ -11,17 +11,16 @@
  */
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
-import { type OpenRooms, openRooms } from '../../server/cli/openRooms.ts'
+import { openRooms } from '../../server/cli/openRooms.ts'
 import { type Denoised, type DenoiseRequest, Denoiser, type OnStep } from '../../server/denoise/denoiser.ts'
-import type { Schedule } from '../../server/denoise/schedule.ts'
 import { resolveModel } from '../../server/model/store.ts'
-import { fillGap } from '../../server/session/fillGap.ts'
+import { fillGap, type Rooms } from '../../server/session/fillGap.ts'
 import { askedFor } from '../../server/session/gaps.ts'
 import type { GapCase } from './gapCases.ts'
 import { gapsOf } from './ownGaps.ts'
 import { plotSvg } from './plot.ts'
 import { asText, intoReadme, type Place, plotOf, type Result, rowOf } from './samplerReport.ts'
-import { samplerSettings } from './samplerSettings.ts'
+import { type Setting, samplerSettings } from './samplerSettings.ts'
 import { rounded, seededRandom } from './stats.ts'
 
 const { values: options } = parseArgs({
@@ -38,12 +37,14 @@ const { values: options } = parseArgs({
   },
 })
 
-/** Fills what it is asked with the schedule in force, whatever the request says. */
-class ScheduledDenoiser extends Denoiser {
-  schedule: Schedule | undefined
+/** Fills what it is asked under the setting in force, whatever the request says. */
+class SettingsDenoiser extends Denoiser {
+  setting: Setting | undefined
 
   override denoise(request: DenoiseRequest, signal: AbortSignal, onStep?: OnStep): Promise<Denoised> {
-    return super.denoise({ ...request, schedule: this.schedule ?? request.schedule }, signal, onStep)
+    const { schedule = request.schedule, hears } = this.setting ?? {}
+    const holes = hears === false ? request.holes.map(({ recall: _, ...hole }) => hole) : request.holes
+    return super.denoise({ ...request, schedule, holes }, signal, onStep)
   }
 }
 
@@ -69,11 +70,14 @@ async function measureAll(): Promise<Place[]> {
   if (wanted.length === 0) return places
   const canvas = options.slots ? { canvasSlots: Number(options.slots) } : {}
   const rooms = await openRooms(await resolveModel(), { cache: true, ...canvas })
-  const denoiser = new ScheduledDenoiser(rooms.engine)
+  const denoiser = new SettingsDenoiser(rooms.engine)
   const random = seededRandom(1)
   for (const one of wanted) {
     if ((performance.now() - began) / 1000 > Number(options.seconds)) break
-    const place = { place: nameOf(one), results: await measure({ ...rooms, denoiser }, one, random) }
+    const place = {
+      place: nameOf(one),
+      results: await measure({ ...rooms, denoiser, canvases: undefined }, one, random),
+    }
     places.push(place)
     if (record) appendFileSync(record, `${JSON.stringify(place)}\n`)
   }
@@ -84,18 +88,19 @@ async function measureAll(): Promise<Place[]> {
 
 /** In an order of its own for each place, so that what drifts hits all settings alike. */
 async function measure(
-  rooms: OpenRooms & { denoiser: ScheduledDenoiser },
+  rooms: Rooms & { denoiser: SettingsDenoiser },
   { text, offset, truth, languageId }: GapCase,
   random: () => number,
 ): Promise<Record<string, Result>> {
   const results: Record<string, Result> = {}
   const request = { text, offset, languageId, scope: 'line' as const, maxTokens, certainty: askedFor }
-  rooms.denoiser.schedule = undefined
-  await fillGap(rooms, request, open) // reads the text, warms up
+  const seeingEachOther = { ...rooms, model: { ...rooms.model, drafting: undefined } }
+  rooms.denoiser.setting = undefined
+  for (const warming of [rooms, seeingEachOther]) await fillGap(warming, request, open) // reads the text
   const order = samplerSettings.map((setting) => ({ setting, at: random() })).sort((a, b) => a.at - b.at)
   for (const { setting } of order) {
-    rooms.denoiser.schedule = setting.schedule
-    const filled = await fillGap(rooms, request, open)
+    rooms.denoiser.setting = setting
+    const filled = await fillGap(setting.schedule ? seeingEachOther : rooms, request, open)
     results[setting.name] = {
       ms: rounded(filled.ms.denoise),
       steps: filled.steps,
