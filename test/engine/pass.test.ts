@@ -7,6 +7,7 @@ import { runInNewContext } from 'node:vm'
 import * as ort from 'onnxruntime-node'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { engineOptions } from '../../server/cli/openRooms.ts'
+import { openCarrier } from '../../server/engine/onnx/devicePast.ts'
 import { runsOf, type Segment } from '../../server/engine/onnx/encodings.ts'
 import { type GroupResult, PassRunner, type RowGroup } from '../../server/engine/onnx/pass.ts'
 import type { EngineOptions } from '../../server/engine/onnx/protocol.ts'
@@ -170,6 +171,37 @@ test('where most rows of a batch would be none, each context has a pass of its o
   const found = await runner.run(groups, [])
   expect(shapes).toEqual(['1 × 30', '1 × 2', '1 × 2'])
   for (const [i, group] of groups.entries()) expectSame(found[i]!, (await runner.run([group], []))[0]!)
+})
+
+test('a context is carried to the device once, and again when something else lies beside it', async () => {
+  const carrier = await openCarrier(options, { intraOpNumThreads: 1, logSeverityLevel: 3 })
+  let carried = 0
+  const run = (feeds: ort.InferenceSession.FeedsType) => {
+    carried++
+    return carrier.run(feeds)
+  }
+  const counting = { run } as ort.InferenceSession
+  const [keeping, plain] = [
+    new PassRunner({ text: session, canvas: session, carrier: counting }, options),
+    openRunner(),
+  ]
+  const [first, second, other] = [await read(plain, 60), await read(plain, 30), await read(plain, 300)]
+  expect(carried).toBe(0)
+  const expected = async (groups: RowGroup[], times: number) => {
+    const found = await keeping.run(groups, [5, 7])
+    for (const [i, wanted] of (await plain.run(groups, [5, 7])).entries()) expectSame(found[i]!, wanted)
+    expect(carried).toBe(times)
+  }
+  const both = { ...over(second, 4), runs: [first, second].flatMap((one) => runsOf(one, one.ownRows)) }
+  await expected([over(first, 5)], 1)
+  await expected([over(first, 7)], 1)
+  await expected([{ ...both, firstPositions: [0, 60] }], 2) // written beside it, in a buffer that grows
+  await expected([over(first, 5)], 2)
+  await expected([alone(3)], 2) // nothing to carry
+  await expected([over(first, 5), over(other, 5)], 2) // of several contexts none stays
+  await expected([over(other, 5)], 3) // another buffer
+  await expected([over(first, 5)], 4)
+  await carrier.release()
 })
 
 function expectSame(found: GroupResult, wanted: GroupResult): void {

@@ -94,6 +94,7 @@ export class ContextBuffer implements Columns {
   keys: readonly Float32Array[] = []
   values: readonly Float32Array[] = []
   lastUsed = 0
+  version = 0 // another one whenever something else lies here
   private used = 0
   private placed = new WeakMap<Segment, Placed>() // a released segment is not kept for its copy
 
@@ -130,6 +131,7 @@ export class ContextBuffer implements Columns {
   private place(run: Run): void {
     const { layers, kvHeads, headDim } = this.shape
     const column = this.used
+    this.version++
     for (let layer = 0; layer < layers; layer++) {
       for (const [from, to] of [
         [run.segment.keys[layer]!, this.keys[layer]!],
@@ -149,6 +151,7 @@ export class ContextBuffer implements Columns {
     if (columns <= this.capacity && this.keys.length > 0) return
     const { layers, kvHeads, headDim } = this.shape
     const old = this.capacity
+    this.version++
     this.capacity = Math.ceil(columns / columnStep) * columnStep
     const grow = (from: Float32Array | undefined): Float32Array => {
       const to = new Float32Array(kvHeads * this.capacity * headDim)

@@ -1,5 +1,6 @@
 /** What passes run on, on one execution provider. */
 import * as ort from 'onnxruntime-node'
+import { openCarrier } from './devicePast.ts'
 import { int8Graph } from './int8Session.ts'
 import type { EngineOptions } from './protocol.ts'
 
@@ -10,13 +11,19 @@ ort.env.logLevel = 'fatal'
 export interface Sessions {
   readonly text: ort.InferenceSession
   readonly canvas: ort.InferenceSession
+  /** Carries keys and values to where passes are computed, on a device that keeps them. */
+  readonly carrier?: ort.InferenceSession
 }
 
 /** A list with a provider that is missing throws instead of falling back, so there is one name alone. */
 export async function openSessions(options: EngineOptions, provider: string): Promise<Sessions> {
   const { graphPath, int8 } = options
   const runOptions = sessionOptions(options, provider)
-  if (provider !== 'cpu' || int8 === undefined) return sameFor(await ort.InferenceSession.create(graphPath, runOptions))
+  if (provider !== 'cpu' || int8 === undefined) {
+    const same = sameFor(await ort.InferenceSession.create(graphPath, runOptions))
+    if (provider !== 'webgpu') return same
+    return { ...same, carrier: await openCarrier(options, { ...runOptions, preferredOutputLocation: 'gpu-buffer' }) }
+  }
   const { graph, plain, folded } = await int8Graph(graphPath, int8, runOptions.intraOpNumThreads!)
   const text = await ort.InferenceSession.create(graph, { ...runOptions, externalData: plain })
   if (!folded) return sameFor(text)
@@ -28,7 +35,8 @@ export async function openSessions(options: EngineOptions, provider: string): Pr
   }
 }
 
-export async function releaseSessions({ text, canvas }: Sessions): Promise<void> {
+export async function releaseSessions({ text, canvas, carrier }: Sessions): Promise<void> {
+  await carrier?.release()
   await text.release()
   if (canvas !== text) await canvas.release()
 }

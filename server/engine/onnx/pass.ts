@@ -6,6 +6,7 @@
  */
 import * as ort from 'onnxruntime-node'
 import type { Positions, Prediction, RowSpan, TokenIds } from '../engine.ts'
+import { DevicePast } from './devicePast.ts'
 import { ContextBuffer, type KeyValueShape, type Run, rowsIn } from './encodings.ts'
 import { type HeldLanes, Lanes } from './lanes.ts'
 import type { Sessions } from './openSessions.ts'
@@ -53,6 +54,7 @@ export class PassRunner {
   private readonly shape: KeyValueShape
   private readonly buffers: ContextBuffer[] = []
   private readonly empty: ContextBuffer // never written to
+  private readonly devicePast: DevicePast | undefined
   private pass = 0
   private lanes: Lanes | undefined
   private sinceLanes = 0
@@ -62,6 +64,7 @@ export class PassRunner {
     this.options = options
     this.shape = options
     this.empty = new ContextBuffer(options)
+    this.devicePast = sessions.carrier && new DevicePast(sessions.carrier)
   }
 
   async run(groups: readonly RowGroup[], setIds: TokenIds): Promise<GroupResult[]> {
@@ -156,11 +159,14 @@ export class PassRunner {
     // With two sessions the adapter, where it is, is in the matrices.
     if (this.options.hasAdapter && this.sessions.text === this.sessions.canvas)
       feeds.denoising = new ort.Tensor('float32', denoising, [batch, rowCount])
+    const pastFeeds: Record<string, ort.Tensor> = {}
     for (let layer = 0; layer < layers; layer++) {
       const dims = [batch, kvHeads, pastCount, headDim]
-      feeds[`past.${layer}.key`] = new ort.Tensor('float32', past.keys[layer] ?? new Float32Array(), dims)
-      feeds[`past.${layer}.value`] = new ort.Tensor('float32', past.values[layer] ?? new Float32Array(), dims)
+      pastFeeds[`past.${layer}.key`] = new ort.Tensor('float32', past.keys[layer] ?? new Float32Array(), dims)
+      pastFeeds[`past.${layer}.value`] = new ort.Tensor('float32', past.values[layer] ?? new Float32Array(), dims)
     }
+    const stays = this.devicePast && batch === 1 && pastCount > 0
+    Object.assign(feeds, stays ? await this.devicePast!.of(held[0]!.buffer, pastFeeds) : pastFeeds)
     const all = placed.map(({ group }) => group)
     const fetches = askedIn(all) > 0 ? ['top_ids', 'top_logprobs', 'entropy', 'set_logprobs'] : []
     if (all.some(({ scoreIds }) => scoreIds)) fetches.push('score_logprobs')
