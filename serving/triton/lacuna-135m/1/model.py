@@ -6,8 +6,7 @@ from pathlib import Path
 
 import triton_python_backend_utils as pb_utils
 
-# The stub's Python reads no PYTHONPATH.
-sys.path[:0] = [str(Path(__file__).parents[3]), *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+sys.path.insert(0, str(Path(__file__).parents[3]))
 from lacuna_serving import contract, infill_contract
 from lacuna_serving.bundle import load
 from lacuna_serving.infill import Infills
