@@ -1,8 +1,8 @@
 /**
  * Length mode `drafted`: for models whose committed rows see only what is committed left of them, and say what comes next
  * (an infiller that writes from left to right), and whose open rows look ahead. What is committed is, token for token, what
- * the committed rows write; open rows guess ahead, and a guess that was right saves a pass. So what is committed does not
- * depend on how many guesses there were. An end alone is believed of an open row too, where it is very sure.
+ * the committed rows write; open rows guess ahead, and a guess that was right saves a pass. So what is committed, and
+ * where it ends, does not depend on how many guesses there were: it is the same step by step and filled whole elsewhere.
  *
  * A pass holds, behind what is committed, the guesses (`drafts`). Where a second opinion (`recall`) has some, they are its, and
  * there is nothing else. Otherwise open rows stand in two branches: behind the guesses, for when all were right, and beside
@@ -40,11 +40,6 @@ export interface Draft {
  * costs no open rows: 0.46 passes a token for 0.575 when it was 0.3 (60 gaps of the fit packages).
  */
 const worthAGuess = 0.1
-/**
- * Of 840 gaps in files of the fit packages, 123 ends were told by an open row at this or more, all of them rightly (one more, met in another
- * package, was not: ` iterable is not None` ended after ` is`). It saves a pass in forty, the second one of lines of a token or two.
- */
-const sureEnd = 0.9
 
 export class DraftedFilling implements Filling {
   readonly canvas: Canvas
@@ -88,7 +83,6 @@ export class DraftedFilling implements Filling {
           : { first: said + 1 + row, count: draft.beside - row }
       const recalled = this.recalled()
       const guesses = recalled ? [] : this.guessAhead(prediction!, branch.first, branch.count)
-      if (guesses === 'ended') return 'ended'
       this.draft = recalled ?? this.standing(guesses)
       return 'open'
     }
@@ -112,11 +106,8 @@ export class DraftedFilling implements Filling {
     return ids.length > 0 ? { ids, beside: 0, behind: 0 } : undefined
   }
 
-  /**
-   * What open rows say of the slots after the committed run, from row `first` on: the guesses that are to stand in the next
-   * pass, or that the middle ends right there, where the first of them is very sure.
-   */
-  private guessAhead(prediction: Prediction, first: number, count: number): TokenIds | 'ended' {
+  /** What open rows say of the slots after the committed run, from row `first` on: the guesses that are to stand in the next pass. */
+  private guessAhead(prediction: Prediction, first: number, count: number): TokenIds {
     const { drafts, threshold } = this.mode
     const leading = this.canvas.leadingRun()
     const most = Math.min(drafts, this.canvas.slots.length - leading.length - 1)
@@ -124,7 +115,6 @@ export class DraftedFilling implements Filling {
     let together = 1
     for (let row = first; row < first + count; row++) {
       const guess = mixedGuess(prediction, row, this.rules, [...leading, ...ids], undefined)
-      if (row === first && guess?.id === 'end' && guess.probability >= sureEnd) return 'ended'
       together *= guess?.probability ?? 0
       if (!guess || guess.id === 'end' || together < threshold || ids.length >= most) break
       ids.push(guess.id)

@@ -6,6 +6,9 @@ import pytest
 import bench
 
 
+WHATEVER = "--seconds", "1e6"  # it takes: a slow machine has all lines too
+
+
 @pytest.fixture
 def small(monkeypatch):
     sizes = dict(layers=2, width=64, heads=6, kv_heads=2, head_dim=16, mlp=96, vocab=300)
@@ -15,7 +18,7 @@ def small(monkeypatch):
 
 def test_a_line_for_each_pass_and_the_answer_of_numpy(small, tmp_path, capsys):
     out = tmp_path / "bench.json"
-    bench.main(["--random", "--check", "--dtype", "float32,bfloat16", "--steps", "1,4,12", "--encodes", "1,2,9", "--out", str(out), "--peak-tflops", "1", "--bandwidth", "10"])
+    bench.main(["--random", "--check", "--dtype", "float32,bfloat16", "--steps", "1,4,12", "--encodes", "1,2,9", *WHATEVER, "--out", str(out), "--peak-tflops", "1", "--bandwidth", "10"])
     report = json.loads(out.read_text())
     kinds = lambda mode: [(m["kind"], m["batch"]) for m in report["lines"] if m["mode"] == mode]
     assert kinds("float32") == kinds("bfloat16") == [("encode", 1), ("step", 1), ("encode", 2), ("step", 4), ("step", 12)]
@@ -29,7 +32,7 @@ def test_a_line_for_each_pass_and_the_answer_of_numpy(small, tmp_path, capsys):
 
 
 def test_programs_compiled_together_are_those_that_run(small):
-    report = bench.main(["--random", "--steps", "1,4", "--encodes", "1", "--compilers", "2"])
+    report = bench.main(["--random", "--steps", "1,4", "--encodes", "1", "--compilers", "2", *WHATEVER])
     assert len(report["lines"]) == 3 and not report["failed"]
 
 

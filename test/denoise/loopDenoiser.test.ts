@@ -22,9 +22,12 @@ interface Case {
   readonly held?: TokenIds
   readonly recall?: Recall
   readonly alphabet?: number
+  /** Guesses and open rows of the passes here. */
+  readonly ahead?: number
 }
 
-async function both({ before, after, begun = 0, slots, maxTokens, floor = 0, held = [], recall, alphabet = 16 }: Case) {
+async function both({ before, after, begun = 0, slots, maxTokens, floor = 0, held = [], recall, ...more }: Case) {
+  const { alphabet = 16, ahead = 0 } = more
   const engine = new ScriptedEngine(mixed(alphabet), byteEngine)
   const texts = [[byteIds.documentStart, ...before], after]
   const encode = async (ids: TokenIds) => (ids.length > 0 ? (await engine.encode([{ ids }], never))[0]!.id : undefined)
@@ -33,7 +36,7 @@ async function both({ before, after, begun = 0, slots, maxTokens, floor = 0, hel
     isOver: (leading) => leading.length >= held.length,
     allows: (leading, id) => id === held[leading.length],
   }
-  const length = { kind: 'drafted', slots, drafts: 0, threshold: 0, open: 0 } as const
+  const length = { kind: 'drafted', slots, drafts: ahead, threshold: 0, open: ahead } as const
   const request: DenoiseRequest = {
     texts,
     holes: [{ length, maxTokens, floor, clamp: held.length > 0 ? clamp : noClamp, ...(recall ? { recall } : {}) }],
@@ -71,6 +74,15 @@ test('the middle, its probabilities and why it ended are the same, asked for onc
       expect(whole.steps).toBe(steps.steps)
     }),
     { numRuns: 300 },
+  ))
+
+test('they are, whatever is guessed ahead here', () =>
+  fc.assert(
+    fc.asyncProperty(cases, fc.integer({ min: 1, max: 3 }), async (given, ahead) => {
+      const { whole, steps } = await both({ ...given, ahead })
+      expect(whole.middles).toEqual(steps.middles)
+    }),
+    { numRuns: 150 },
   ))
 
 test('it stops where it is less sure than wanted', () =>
