@@ -16,7 +16,7 @@ export function whyNoBrowser(): string | undefined {
 }
 
 export interface Browser {
-  /** Returns before the page is there. */
+  /** In place of the page before. Returns before it is there. */
   goTo(url: string): Promise<void>
   /** What the expression is on the page, as JSON knows it. */
   evaluate<Value>(expression: string): Promise<Value>
@@ -48,12 +48,18 @@ export async function startBrowser(): Promise<Browser> {
   })
   const exit = new Promise<void>((done) => child.on('close', () => done()))
   const send = protocol(child)
-  const { targetId } = await send<{ targetId: string }>('Target.createTarget', { url: 'about:blank' })
-  const { sessionId } = await send<{ sessionId: string }>('Target.attachToTarget', { targetId, flatten: true })
-  const page = <Result>(method: string, params: object) => send<Result>(method, params, sessionId)
+  let opened: { readonly targetId: string; readonly sessionId: string } | undefined
+  const page = <Result>(method: string, params: object) => send<Result>(method, params, opened?.sessionId)
 
   const browser: Browser = {
-    goTo: async (url) => void (await page('Page.navigate', { url })),
+    async goTo(url) {
+      const before = opened
+      const { targetId } = await send<{ targetId: string }>('Target.createTarget', { url })
+      const { sessionId } = await send<{ sessionId: string }>('Target.attachToTarget', { targetId, flatten: true })
+      opened = { targetId, sessionId }
+      // Leaving it for another address would have it ask.
+      if (before) await send('Target.closeTarget', { targetId: before.targetId })
+    },
     async evaluate<Value>(expression: string) {
       const { result } = await page<{ result: { value: Value } }>('Runtime.evaluate', {
         expression,
