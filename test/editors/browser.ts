@@ -16,8 +16,6 @@ export function whyNoBrowser(): string | undefined {
 }
 
 export interface Browser {
-  /** In place of the page before. Returns before it is there. */
-  goTo(url: string): Promise<void>
   /** What the expression is on the page, as JSON knows it. */
   evaluate<Value>(expression: string): Promise<Value>
   /** Pressed and released: a letter, or a key by its name, `ctrl+` and `shift+` before it. */
@@ -33,7 +31,7 @@ export interface Browser {
 /** Key codes as of old, which pages still read. */
 const codes: Readonly<Record<string, number>> = { Backspace: 8, Tab: 9, Escape: 27, ArrowRight: 39 }
 
-export async function startBrowser(): Promise<Browser> {
+export async function startBrowser(url: string): Promise<Browser> {
   const folder = await mkdtemp(join(tmpdir(), 'lacuna-chromium-'))
   const switches = [
     '--headless=new',
@@ -48,18 +46,11 @@ export async function startBrowser(): Promise<Browser> {
   })
   const exit = new Promise<void>((done) => child.on('close', () => done()))
   const send = protocol(child)
-  let opened: { readonly targetId: string; readonly sessionId: string } | undefined
-  const page = <Result>(method: string, params: object) => send<Result>(method, params, opened?.sessionId)
+  const { targetId } = await send<{ targetId: string }>('Target.createTarget', { url })
+  const { sessionId } = await send<{ sessionId: string }>('Target.attachToTarget', { targetId, flatten: true })
+  const page = <Result>(method: string, params: object) => send<Result>(method, params, sessionId)
 
   const browser: Browser = {
-    async goTo(url) {
-      const before = opened
-      const { targetId } = await send<{ targetId: string }>('Target.createTarget', { url })
-      const { sessionId } = await send<{ sessionId: string }>('Target.attachToTarget', { targetId, flatten: true })
-      opened = { targetId, sessionId }
-      // Leaving it for another address would have it ask.
-      if (before) await send('Target.closeTarget', { targetId: before.targetId })
-    },
     async evaluate<Value>(expression: string) {
       const { result } = await page<{ result: { value: Value } }>('Runtime.evaluate', {
         expression,

@@ -23,7 +23,7 @@ const reason =
 if (reason) process.stderr.write(`VS Code itself is not tested: ${reason}\n`)
 
 const ghost = `[...document.querySelectorAll('.ghost-text, .ghost-text-decoration')].map((each) => each.textContent).join('').replaceAll('\\u00a0', ' ')`
-const editor = `document.querySelector('.editor-instance .view-lines')?.textContent ?? ''`
+const tab = `document.querySelector('.tab.active')?.textContent ?? ''`
 
 describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { timeout: 180_000 }, () => {
   let folder: string
@@ -37,7 +37,16 @@ describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { 
       LACUNA_KNOWN: join(folder, 'known.json'),
       LACUNA_STALL: stall,
     })
-    browser = await startBrowser()
+    browser = await startBrowser(vscode.url)
+    const first = join(vscode.workspace, 'first.py')
+    await writeFile(first, '')
+    for (const deadline = Date.now() + 200_000; ; ) {
+      try {
+        return await open(first)
+      } catch (error) {
+        if (Date.now() > deadline) throw error // until the page is there nobody hears
+      }
+    }
   }
 
   beforeAll(async () => {
@@ -53,7 +62,7 @@ describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { 
     beforeAll(async () => {
       const { scripted } = await buildServers(folder)
       await start([process.execPath, scripted, '--stdio'])
-    })
+    }, 300_000)
     afterAll(async () => {
       await browser?.close()
       await vscode?.close()
@@ -110,7 +119,7 @@ describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { 
   })
 
   describe('with the embedded model', () => {
-    beforeAll(() => start([process.execPath, resolve('dist/main.js'), '--stdio'], { 'lacuna.nearby': false }))
+    beforeAll(() => start([process.execPath, resolve('dist/main.js'), '--stdio'], { 'lacuna.nearby': false }), 300_000)
     afterAll(async () => {
       await browser?.close()
       await vscode?.close()
@@ -144,13 +153,17 @@ describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { 
     const before = text.slice(0, cursor - 1)
     await writeFile(path, before + text.slice(cursor))
     const lines = before.split('\n')
-    await browser.goTo(vscode.urlOf(path, lines.length, lines.at(-1)!.length + 1))
-    await browser.until<string>('the file', editor, (shown) => shown.includes(before.trim().split(/\s/)[0]!), 60_000)
-    await browser.until<string>('the keyboard', 'document.activeElement?.className ?? ""', (name) =>
+    await open(path, lines.length, lines.at(-1)!.length + 1)
+    await browser.until<string>('the keyboard', `document.activeElement?.className ?? ''`, (name) =>
       name.includes('edit-context'),
     )
     await browser.key(text[cursor - 1]!)
     return path
+  }
+
+  async function open(path: string, line = 1, column = 1): Promise<void> {
+    await vscode.open(path, line, column)
+    await browser.until<string>('the file', tab, (name) => name === basename(path))
   }
 
   /** Before the extension was there nobody was asked. */

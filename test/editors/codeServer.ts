@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 
+const run = promisify(execFile)
 const program = process.env.LACUNA_CODE_SERVER ?? 'code-server'
 
 export function whyNoCodeServer(): string | undefined {
@@ -13,8 +14,9 @@ export function whyNoCodeServer(): string | undefined {
 export interface CodeServer {
   /** Its folder. */
   readonly workspace: string
-  /** A page that opens a file of the workspace, the cursor at a line and column, both from 1. */
-  urlOf(path: string, line: number, column: number): string
+  readonly url: string
+  /** On the page that shows it: a file, the cursor at a line and column, both from 1. */
+  open(path: string, line: number, column: number): Promise<void>
   close(): Promise<void>
 }
 
@@ -40,7 +42,7 @@ export async function startCodeServer(
   await mkdir(workspace, { recursive: true })
   const env = { ...process.env, HOME: folder, ...more }
   const homes = ['--user-data-dir', join(folder, 'data'), '--extensions-dir', join(folder, 'extensions')]
-  await promisify(execFile)(program, [...homes, '--install-extension', extension], { env })
+  await run(program, [...homes, '--install-extension', extension], { env })
   const args = [
     ...homes,
     '--auth',
@@ -65,14 +67,9 @@ export async function startCodeServer(
   })
   return {
     workspace,
-    urlOf(path, line, column) {
-      const payload = [
-        ['gotoLineMode', 'true'],
-        ['openFile', `vscode-remote://${host}${path}:${line}:${column}`],
-      ]
-      const query = new URLSearchParams({ folder: workspace, payload: JSON.stringify(payload) })
-      return `http://${host}/?${query}`
-    },
+    url: `http://${host}/?${new URLSearchParams({ folder: workspace })}`,
+    open: async (path, line, column) =>
+      void (await run(program, [...homes, '--reuse-window', `${path}:${line}:${column}`], { env })),
     async close() {
       child.kill()
       await exit
