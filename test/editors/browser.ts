@@ -18,18 +18,16 @@ export function whyNoBrowser(): string | undefined {
 export interface Browser {
   /** What the expression is on the page, as JSON knows it. */
   evaluate<Value>(expression: string): Promise<Value>
-  /** Pressed and released: a letter, or a key by its name, `ctrl+` and `shift+` before it. */
+  /** Pressed and released: a letter, or a key by its name, `ctrl+` before it. */
   key(name: string): Promise<void>
   type(text: string): Promise<void>
-  /** @throws {Error} with the last value when none was accepted within `withinMs`. */
+  /** @throws {Error} with the last value, and where a picture of the page is, when none was accepted within `withinMs`. */
   until<Value>(what: string, expression: string, wanted: (value: Value) => boolean, withinMs?: number): Promise<Value>
-  /** A picture of the page, as PNG. */
-  picture(): Promise<Buffer>
   close(): Promise<void>
 }
 
 /** Key codes as of old, which pages still read. */
-const codes: Readonly<Record<string, number>> = { Backspace: 8, Tab: 9, Escape: 27, ArrowRight: 39 }
+const codes: Readonly<Record<string, number>> = { Backspace: 8, Tab: 9, ArrowRight: 39 }
 
 export async function startBrowser(url: string): Promise<Browser> {
   const folder = await mkdtemp(join(tmpdir(), 'lacuna-chromium-'))
@@ -59,16 +57,15 @@ export async function startBrowser(url: string): Promise<Browser> {
       return result.value
     },
     async key(name) {
-      const parts = name.split('+').filter((part) => part !== '')
-      const key = name.endsWith('+') ? '+' : parts.at(-1)!
-      const [ctrl, shift] = ['ctrl', 'shift'].map((held) => parts.slice(0, -1).includes(held))
+      const ctrl = name.startsWith('ctrl+')
+      const key = ctrl ? name.slice('ctrl+'.length) : name
       const letter = key.length === 1 ? key.toUpperCase().charCodeAt(0) : 0
       const text = key.length === 1 && !ctrl ? { text: key } : {}
       const pressed = {
         key,
         code: /^[a-z]$/i.test(key) ? `Key${key.toUpperCase()}` : key === ' ' ? 'Space' : key,
         windowsVirtualKeyCode: codes[key] ?? (/[A-Z0-9]/.test(String.fromCharCode(letter)) ? letter : 0),
-        modifiers: (ctrl ? 2 : 0) + (shift ? 8 : 0),
+        modifiers: ctrl ? 2 : 0,
       }
       await page('Input.dispatchKeyEvent', {
         type: text.text === undefined ? 'rawKeyDown' : 'keyDown',
@@ -87,15 +84,12 @@ export async function startBrowser(url: string): Promise<Browser> {
         if (wanted(value)) return value
         if (Date.now() > deadline) {
           const picture = join(tmpdir(), 'lacuna-page.png')
-          await writeFile(picture, await browser.picture())
+          const { data } = await page<{ data: string }>('Page.captureScreenshot', { format: 'png' })
+          await writeFile(picture, data, 'base64')
           throw new Error(`waited ${withinMs} ms for ${what}; at last: ${JSON.stringify(value)}; the page: ${picture}`)
         }
         await sleep(50)
       }
-    },
-    async picture() {
-      const { data } = await page<{ data: string }>('Page.captureScreenshot', { format: 'png' })
-      return Buffer.from(data, 'base64')
     },
     async close() {
       await send('Browser.close', {}).catch(() => child.kill('SIGKILL'))

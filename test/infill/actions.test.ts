@@ -398,6 +398,7 @@ describe('introduceParameter', () => {
     ['imported', 'a = A()\nfrom b import a\na.p(1)\n'],
     ['bound beside another', 'a = A()\nb, a = c\na.p(1)\n'],
     ['a class that is bound anew', 'A = wrap(A)\nA().p(1)\n'],
+    ['a class that is imported too', 'from b import A\nA().p(1)\n'],
     ['of another module', 'b.A().p(1)\n'],
     ['what a call returns', 'f(A()).p(1)\n'],
     ['a member', 'b.a = A()\nb.a.p(1)\n'],

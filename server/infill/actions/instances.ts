@@ -22,11 +22,11 @@ export function isInstance(source: Source, end: number, className: string): bool
   return uses.includes('bound') && !uses.includes('unknown')
 }
 
-/** A class can be bound to another one, too. */
+/** Its name can be another's, too. */
 function isBoundOnce({ code, languageId }: Source, className: string): boolean {
   const word = wherever(className, languageId).source
   const count = (pattern: string) => [...code.matchAll(new RegExp(pattern, 'gu'))].length
-  return count(`\\bclass\\s+${word}`) === 1 && count(`${word}\\s*=(?!=)`) === 0
+  return count(`\\bclass\\s+${word}`) === 1 && count(`\\b(?:as|import|def|function)\\s+${word}|${word}\\s*=(?!=)`) === 0
 }
 
 /** @param closing the bracket it ends with: of `Name(…)`, `new Name(…)`, or around one. */
