@@ -58,15 +58,18 @@ Its text would be shown twice, in the menu and after point."
           ((file-exists-p main) (list "node" main "--stdio"))
           (t (list "lacuna" "--stdio")))))
 
-(defun lacuna--options (menu)
-  "Initialization options; MENU says whether the server completes in the menu."
+(defun lacuna--options (menu &optional alone)
+  "Initialization options; MENU says whether the server completes in the menu.
+With ALONE no other server's words wait for its answer."
   ;; Emacs waits without blocking, so the whole line a little later is worth more than half of it in time.
   (list :lacuna (append lacuna-settings
-                        (list :completion (if menu t :json-false) :inlineBudgetMs 5000))))
+                        (list :completion (if menu t :json-false) :inlineBudgetMs 5000)
+                        ;; Asked for by hand, Emacs asks once, and says "No match" where the answer is not there yet.
+                        (when alone (list :completionBudgetMs 1000)))))
 
 (defun lacuna-contact ()
   "For `eglot-server-programs': Lacuna alone."
-  (append '(lacuna-eglot-server) (lacuna-server-command) (list :initializationOptions (lacuna--options lacuna-menu))))
+  (append '(lacuna-eglot-server) (lacuna-server-command) (list :initializationOptions (lacuna--options lacuna-menu t))))
 
 (defun lacuna-beside (&rest command)
   "For `eglot-server-programs': Lacuna's menu beside another server.

@@ -63,7 +63,9 @@ export const settingsSchema = z.object({
     .describe('When a request for the menu is answered at the latest.'),
   inlineBudgetMs: milliseconds(60_000)
     .default(500)
-    .describe('When a request for ghost text is answered at the latest.'),
+    .describe(
+      'When a request for ghost text is answered at the latest. While the model is being opened it waits for that first.',
+    ),
   invokedBudgetMs: milliseconds(600_000).default(5000).describe('The same when asked for by hand.'),
   debounceMs: milliseconds(10_000)
     .optional()

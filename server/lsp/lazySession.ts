@@ -3,7 +3,7 @@
  * opening is tried again when someone asks, but not at every keystroke; so is a session whose engine broke.
  */
 import type { Clock } from '../base/clock.ts'
-import { Aborted } from '../base/errors.ts'
+import { Aborted, rejected } from '../base/errors.ts'
 import type { Session } from '../session/session.ts'
 
 const retryAfterMs = 10_000
@@ -14,6 +14,7 @@ export class LazySession {
   private opening: Promise<Session> | undefined
   private session: Session | undefined
   private failedAt: number | undefined
+  private readonly waiting = new Map<string, AbortController>() // for the opening, by document
   private openedAt = Number.NEGATIVE_INFINITY
   private closed = false
 
@@ -35,6 +36,23 @@ export class LazySession {
     return this.opening
   }
 
+  /**
+   * The session, however long the opening takes. Of those who wait at one document only the newest does.
+   *
+   * @throws {Aborted} superseded by a newer one, or when the signal fires.
+   */
+  async whenOpen(uri: string, signal: AbortSignal): Promise<Session> {
+    if (this.session) return this.session
+    this.waiting.get(uri)?.abort(new Aborted('superseded'))
+    const mine = new AbortController()
+    this.waiting.set(uri, mine)
+    try {
+      return await Promise.race([this.open(), rejected(mine.signal), rejected(signal)])
+    } finally {
+      if (this.waiting.get(uri) === mine) this.waiting.delete(uri)
+    }
+  }
+
   /** The session, or undefined when it takes longer than `ms`. */
   async within(ms: number): Promise<Session | undefined> {
     if (this.session) return this.session
@@ -45,6 +63,12 @@ export class LazySession {
     } finally {
       settled.abort()
     }
+  }
+
+  /** The document was closed. */
+  forget(uri: string): void {
+    this.waiting.get(uri)?.abort(new Aborted('superseded'))
+    this.session?.forget(uri)
   }
 
   /** The session's engine failed: the next request opens another, at once unless this one was opened just before. */

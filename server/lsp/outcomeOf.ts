@@ -100,13 +100,19 @@ async function answerTo(
   const began = performance.now()
   const other = await instead({ ...request, trigger }, budgetMs)
   if (other) return other
-  const session = await lazy.within(budgetMs - (performance.now() - began))
+  const spentMs = performance.now() - began
+  // Editors hold up the menu for an answer; for ghost text nobody waits, and some ask once.
+  const waits = request.method === 'inline'
+  const session = await (waits ? lazy.whenOpen(request.snapshot.uri, signal) : lazy.within(budgetMs - spentMs))
   if (signal.aborted) throw signal.reason
   if (!session) return { kind: 'pending' }
   if (!isCurrent(documents, request.snapshot)) return { kind: 'superseded' }
   try {
     const beside = { nearby: nearby(request.snapshot) }
-    return await session.request({ ...request, ...beside, waitedMs: performance.now() - began }, signal)
+    return await session.request(
+      { ...request, ...beside, waitedMs: waits ? spentMs : performance.now() - began },
+      signal,
+    )
   } catch (error) {
     if (error instanceof EngineGoneError)
       lazy.lost(session, error).catch((failure: unknown) => failed('closing the engine', failure))

@@ -77,6 +77,6 @@ export function route(connection: Connection, takers: Takers): void {
     documents.close(uri)
     commands.changed(uri)
     rules.forget(uri)
-    session.current?.forget(uri)
+    session.forget(uri)
   }
 }

@@ -1,5 +1,5 @@
 /** Each way a request can end, as it looks on the wire; and that the next request is served whatever the last one did. */
-import { expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import {
   CancellationTokenSource,
   CompletionRequest,
@@ -17,7 +17,7 @@ import { BundleError, EngineError, EngineGoneError } from '../../server/base/err
 import { LiveSession } from '../../server/session/liveSession.ts'
 import type { Answer, Session } from '../../server/session/session.ts'
 import { sessionThatKnows } from '../session/sessionThatKnows.ts'
-import { never, offer, scriptedSession } from './scriptedSession.ts'
+import { never, offer, type Script, scriptedSession } from './scriptedSession.ts'
 import { at, errorCode, startServer, until } from './startServer.ts'
 
 const later = { isIncomplete: true, items: [] }
@@ -298,20 +298,85 @@ test('shutdown answers what is in hand', async () => {
   expect(session.closed()).toBe(1)
 })
 
-test('while the model is still being opened, answers come within their budgets', async () => {
-  const session = scriptedSession(offer('x'))
-  let opened: (session: Session) => void = () => {}
-  const server = await startServer(session, {
-    openSession: () => new Promise((resolve) => void (opened = resolve)),
-    initializationOptions: { completionBudgetMs: 10, inlineBudgetMs: 20 },
+describe('while the model is still being opened', () => {
+  const opening = async (script: Script = offer('x')) => {
+    const session = scriptedSession(script)
+    let open: () => void = () => {}
+    const server = await startServer(session, {
+      openSession: () => new Promise((resolve) => void (open = () => resolve(session))),
+      initializationOptions: { completionBudgetMs: 10, inlineBudgetMs: 20, invokedBudgetMs: 20 },
+    })
+    return { session, server, open: () => open() }
+  }
+
+  test('the menu is answered within its budget', async () => {
+    const { server, open } = await opening()
+    const document = await server.open('a║')
+    expect(await server.completion(document)).toEqual(later)
+    open()
+    expect((await server.completion(document)).items).toHaveLength(1)
+    await server.end()
   })
-  const document = await server.open('a║')
-  expect(await server.completion(document)).toEqual(later)
-  expect(await errorCode(server.inline(document))).toBe(cancelled)
-  opened(session)
-  expect((await server.completion(document)).items).toHaveLength(1)
-  expect((await server.inline(document)).items).toHaveLength(1)
-  await server.end()
+
+  test('ghost text waits, and its budget begins when the model is there', async () => {
+    vi.useFakeTimers({ toFake: ['performance'] })
+    try {
+      const { session, server, open } = await opening()
+      const [first, second] = [await server.open('a║'), await server.open('b║')]
+      const context = { triggerKind: InlineCompletionTriggerKind.Invoked }
+      const [asked, byHand] = [server.inline(first), server.inline(second, context)]
+      await server.roundTrip()
+      vi.advanceTimersByTime(60_000)
+      open()
+      expect((await asked).items).toHaveLength(1)
+      expect((await byHand).items).toHaveLength(1)
+      expect(session.seen.map(({ waitedMs }) => waitedMs)).toEqual([0, 0])
+      await server.end()
+    } finally {
+      vi.useRealTimers()
+    }
+  })
+
+  test('ghost text waits once for a document: the newest, until it is cancelled or the document closed', async () => {
+    const { session, server, open } = await opening()
+    const [first, second] = [await server.open('a║'), await server.open('b║')]
+    const older = errorCode(server.inline(first))
+    const source = new CancellationTokenSource()
+    const newer = errorCode(server.inline(first, undefined, source.token))
+    expect(await older).toBe(cancelled)
+    const closed = errorCode(server.inline(second))
+    await server.roundTrip()
+    source.cancel()
+    expect(await newer).toBe(cancelled)
+    await server.client.sendNotification(DidCloseTextDocumentNotification.type, { textDocument: { uri: second.uri } })
+    expect(await closed).toBe(cancelled)
+    open()
+    await server.roundTrip()
+    expect(session.seen, 'no work was begun').toEqual([])
+    await server.end()
+  })
+
+  test('what was typed meanwhile makes the answer nobody’s', async () => {
+    const { session, server, open } = await opening()
+    const document = await server.open('a║')
+    const asked = errorCode(server.inline(document))
+    await server.type(document, 'b')
+    await server.roundTrip()
+    open()
+    expect(await asked).toBe(cancelled)
+    expect(session.seen).toEqual([])
+    await server.end()
+  })
+
+  test('the end answers who waits', async () => {
+    const { server, open } = await opening()
+    const asked = errorCode(server.inline(await server.open('a║')))
+    await server.roundTrip()
+    const ended = server.end()
+    expect(await asked).toBe(cancelled)
+    open()
+    await ended
+  })
 })
 
 test('a model that cannot be opened is an error, and is tried again later', async () => {

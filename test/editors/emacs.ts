@@ -98,7 +98,7 @@ export async function startEmacs(
       await rm(folder, { recursive: true, force: true })
     },
   }
-  const deadline = Date.now() + 20_000
+  const deadline = Date.now() + 60_000
   for (;;) {
     try {
       await emacs.state()

