@@ -318,12 +318,16 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode${reason && ` (skipped: ${reason}
     const path = await typed(emacs, each)
     await emacs.until('the server', ({ managed }) => managed)
     await emacs.eval('(with-current-buffer (test-buffer) (lsp-inline-completion-mode -1))')
-    // It asks once: what was pending then is there the next time.
-    for (let tries = 0; tries < 5; tries++) {
+    // It asks once, and nobody before the server is there.
+    const listed = (screen: string) => screen.includes(`${wordOf(each)}${each.fill}  lacuna`)
+    for (let tries = 0; ; tries++) {
       await emacs.terminal.keys('C-M-i')
-      await emacs.until('the menu', ({ menu }) => menu, 2500).catch(() => {})
-      await sleep(300) // it is "open" for a moment when there is no match, too
-      if ((await emacs.state()).menu) break
+      try {
+        await emacs.terminal.until('it in the menu', listed, 3000)
+        break
+      } catch (error) {
+        if (tries === 5) throw error
+      }
     }
     await emacs.terminal.keys('M-Down')
     await emacs.terminal.keys('M-Enter')

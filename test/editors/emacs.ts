@@ -104,8 +104,13 @@ export async function startEmacs(
       await emacs.state()
       return emacs
     } catch (error) {
-      if (Date.now() < deadline) await sleep(100)
-      else throw new Error(`Emacs did not start:\n${await terminal.screen()}`, { cause: error })
+      if (Date.now() < deadline) {
+        await sleep(100)
+        continue
+      }
+      const screen = await terminal.screen()
+      await terminal.close()
+      throw new Error(`Emacs did not start:\n${screen}`, { cause: error })
     }
   }
 }

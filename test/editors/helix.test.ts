@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { type Case, caseNamed } from './cases.ts'
 import { openWork, testMenu } from './menuTests.ts'
 import { printed } from './printed.ts'
@@ -21,6 +21,7 @@ if (reason) process.stderr.write(`Helix is not tested: ${reason}\n`)
 describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () => {
   const work = openWork('helix')
   let terminal: Terminal | undefined
+  afterEach(() => terminal?.close())
 
   testMenu(work, { typed, type: (text) => terminal!.type(text, 60), menu, take, expectWritten })
 
@@ -136,11 +137,7 @@ describe.skipIf(reason !== '')(`Helix${reason && ` (skipped: ${reason})`}`, () =
     await terminal!.until('normal mode', (screen) => screen.includes('NOR'))
     await terminal!.type(':w')
     await terminal!.keys('Enter')
-    try {
-      await expect.poll(() => readFile(path, 'utf8'), { timeout: 5000 }).toBe(text)
-    } finally {
-      await terminal!.close()
-    }
+    await expect.poll(() => readFile(path, 'utf8'), { timeout: 5000 }).toBe(text)
   }
 
   function languages(names: readonly string[], settings: 'scripted' | 'default'): string {

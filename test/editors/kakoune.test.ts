@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { describe, expect, test } from 'vitest'
+import { afterEach, describe, expect, test } from 'vitest'
 import { type Case, caseNamed } from './cases.ts'
 import { openWork, testMenu } from './menuTests.ts'
 import { printed } from './printed.ts'
@@ -24,6 +24,7 @@ if (reason) process.stderr.write(`Kakoune is not tested: ${reason}\n`)
 describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, () => {
   const work = openWork('kak')
   let terminal: Terminal | undefined
+  afterEach(() => terminal?.close())
   let lastKey = ''
 
   testMenu(work, { typed, type: (text) => terminal!.type(text, 60), menu, take, expectWritten })
@@ -123,7 +124,6 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
     try {
       await expect.poll(async () => wanted(await readFile(path, 'utf8')), { timeout: 3000 }).toBe(true)
     } catch {}
-    await terminal!.close()
     return readFile(path, 'utf8')
   }
 
