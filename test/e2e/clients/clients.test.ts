@@ -218,10 +218,10 @@ describe('ghost text in Neovim', () => {
   const neovim = editors.find(({ name }) => name === 'Neovim 0.12')!
 
   test('never cancels: of all that it asked, the last is answered, and the others leave the ghost alone', async () => {
-    const waiting: (() => void)[] = []
+    const waiting = new Map<number, () => void>() // by offset
     const server = await start(
       neovim,
-      (request) => new Promise((resolve) => void waiting.push(() => resolve(offer('!')(request)))),
+      (request) => new Promise((resolve) => void waiting.set(request.offset, () => resolve(offer('!')(request)))),
     )
     const opened = await server.open('║\n')
     const replies: Promise<number | InlineCompletionList>[] = []
@@ -229,8 +229,8 @@ describe('ghost text in Neovim', () => {
       await server.type(opened, key)
       replies.push(ghost(server, opened).catch((error: { code: number }) => error.code))
     }
-    await until(() => waiting.length > 0)
-    for (const answer of waiting) answer()
+    await until(() => waiting.has('abc'.length))
+    for (const answer of waiting.values()) answer()
     const outcomes = await Promise.all(replies)
     // An empty list would erase what is shown; an error but this one is said to the user.
     expect(outcomes.slice(0, -1)).toEqual([LSPErrorCodes.RequestCancelled, LSPErrorCodes.RequestCancelled])
