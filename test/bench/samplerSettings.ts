@@ -15,8 +15,8 @@ const thresholds = [0.5, 0.7, 0.9, 0.99]
 const stepCounts = [2, 4, 8, 16] // planned for each canvas
 
 export const samplerSettings: readonly Setting[] = [
-  { name: 'drafted, the file heard (the default)', sampler: 'drafted, heard', hears: true },
-  { name: 'drafted, nothing else heard', sampler: 'drafted, alone', hears: false },
+  { name: 'drafted, the file heard (the default)', sampler: 'drafted', hears: true },
+  { name: 'drafted, nothing else heard', sampler: 'drafted', hears: false },
   ...thresholds.map((threshold) =>
     setting('leftmost-first', threshold, { kind: 'leftmost-first', threshold, window: 4 }),
   ),
