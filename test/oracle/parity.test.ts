@@ -17,6 +17,8 @@ import { fillOne } from '../denoise/oneHole.ts'
 import { openUnderTest } from '../engine/providerUnderTest.ts'
 import { distance, encodeCase, type Oracle, predictCase, predictTree, readOracle } from './oracle.ts'
 
+const longTest = 300_000 // milliseconds; half a minute each on two quiet cores
+
 const oracle = readOracle()
 const tolerance = 1e-3 // log-probability
 const nearTie = 1e-3 // probability: below that margin two correct ways may commit differently
@@ -45,7 +47,7 @@ describe('float32 graph', () => {
     await rm(dir, { recursive: true })
   })
 
-  test('gives the top-1 of every row, and log-probabilities within 1e-3', async () => {
+  test('gives the top-1 of every row, and log-probabilities within 1e-3', { timeout: longTest }, async () => {
     let largest = 0
     let largestEntropy = 0
     for (const { name, rows, prediction } of await allRows(engine)) {
@@ -68,7 +70,9 @@ describe('float32 graph', () => {
     expect(largestEntropy).toBeLessThan(tolerance)
   })
 
-  test('writes the tokens of the reference in fewer steps than tokens, guessing ahead', async () => {
+  test('writes the tokens of the reference in fewer steps than tokens, guessing ahead', {
+    timeout: longTest,
+  }, async () => {
     const denoiser = new Denoiser(engine)
     let [nearTies, steps, tokens] = [0, 0, 0]
     for (const { one, begun, written } of oracle.cases.map((one, i) =>
@@ -104,7 +108,9 @@ describe('float32 graph', () => {
     expect(nearTies).toBeLessThanOrEqual(2)
   })
 
-  test('denoises to the tokens of the reference in as many steps, where all rows see each other', async () => {
+  test('denoises to the tokens of the reference in as many steps, where all rows see each other', {
+    timeout: longTest,
+  }, async () => {
     const denoiser = new Denoiser(engine)
     let nearTies = 0
     for (const one of oracle.cases) {
@@ -140,7 +146,9 @@ describe('float32 graph', () => {
 })
 
 // Seen: 482 of 509, and 464 on a processor that adds pairs of products in 16 bits, where weights have 7 bits (`int8Session.ts`).
-test('the shipped graph agrees with float32 in at least 90 % of top-1 rows, and 99 % of those that are sure', async () => {
+test('the shipped graph agrees with float32 in at least 90 % of top-1 rows, and 99 % of those that are sure', {
+  timeout: longTest,
+}, async () => {
   const engine = await open(await resolveModel())
   const found = (await allRows(engine)).flatMap(({ rows, prediction, committed }) =>
     rows.map((row, i) => ({
