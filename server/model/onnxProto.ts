@@ -43,7 +43,7 @@ export interface ValueInfo {
 interface Node {
   readonly type: string
   readonly inputs: readonly string[]
-  readonly outputs: string[]
+  readonly outputs: readonly string[]
   readonly attributes: Record<string, Attribute>
   readonly domain: string
 }
@@ -120,12 +120,9 @@ export class GraphBuilder {
     places: readonly number[],
     attributes: Record<string, Attribute> = {},
   ): string[] {
-    const names = this.add(type, inputs, Math.max(...places) + 1, attributes, microsoft)
-    const outputs = this.nodes.at(-1)!.outputs
-    outputs.forEach((_, place) => {
-      if (!places.includes(place)) outputs[place] = ''
-    })
-    return places.map((place) => names[place]!)
+    const count = Math.max(...places) + 1
+    const outputs = this.add(type, inputs, count, attributes, microsoft, (place) => places.includes(place))
+    return places.map((place) => outputs[place]!)
   }
 
   /** The bytes of a `.onnx` file. */
@@ -164,8 +161,12 @@ export class GraphBuilder {
     outputCount: number,
     attributes: Record<string, Attribute>,
     domain: string,
+    isWanted: (place: number) => boolean = () => true,
   ): string[] {
-    const outputs = Array.from({ length: outputCount }, () => `${type}_${this.count++}`)
+    const outputs = Array.from({ length: outputCount }, (_, place) => {
+      const name = `${type}_${this.count++}`
+      return isWanted(place) ? name : ''
+    })
     this.nodes.push({ type, inputs, outputs, attributes, domain })
     return outputs
   }

@@ -20,17 +20,24 @@ export async function openSessions(options: EngineOptions, provider: string): Pr
   const { graphPath, int8 } = options
   const runOptions = sessionOptions(options, provider)
   if (provider !== 'cpu' || int8 === undefined) {
-    const same = sameFor(await ort.InferenceSession.create(graphPath, runOptions))
-    if (provider !== 'webgpu') return same
-    return { ...same, carrier: await openCarrier(options, { ...runOptions, preferredOutputLocation: 'gpu-buffer' }) }
+    const session = await ort.InferenceSession.create(graphPath, runOptions)
+    if (provider !== 'webgpu') return sameFor(session)
+    const carrier = openCarrier(options, { ...runOptions, preferredOutputLocation: 'gpu-buffer' })
+    return { ...sameFor(session), carrier: await beside(session, carrier) }
   }
   const { graph, plain, folded } = await int8Graph(graphPath, int8, runOptions.intraOpNumThreads!)
   const text = await ort.InferenceSession.create(graph, { ...runOptions, externalData: plain })
   if (!folded) return sameFor(text)
+  const canvas = ort.InferenceSession.create(graph, { ...runOptions, externalData: folded })
+  return { text, canvas: await beside(text, canvas) }
+}
+
+/** Where what is opened beside a session fails, the session does not stay open. */
+async function beside<Opened>(session: ort.InferenceSession, opening: Promise<Opened>): Promise<Opened> {
   try {
-    return { text, canvas: await ort.InferenceSession.create(graph, { ...runOptions, externalData: folded }) }
+    return await opening
   } catch (error) {
-    await text.release()
+    await session.release()
     throw error
   }
 }
