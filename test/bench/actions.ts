@@ -2,13 +2,12 @@
  * How often a code action puts in what stood there, with the embedded model on real files; how often a slip is what looks
  * most unlikely; and how long listing takes.
  *
- *     node dist/benchActions.js --out FILE [--count 10] [--seed 1] [--seconds 200] [--kind WORDS] FOLDER
+ *     node dist/benchActions.js --out FILE FOLDER
  *
  * appends a line of JSON for each case that FILE does not have yet, and prints the table of all that it has; run it again
  * to go on. `--list` measures listing alone.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { applyEdit } from '../../server/base/spans.ts'
 import { openRooms } from '../../server/cli/openRooms.ts'
 import { NotHere } from '../../server/infill/actions/action.ts'
@@ -17,6 +16,7 @@ import { fillText } from '../../server/session/askedTasks.ts'
 import { carryOut, listActions } from '../../server/session/codeActions.ts'
 import { scoreTokens } from '../../server/session/unlikely.ts'
 import { type ActionCase, drawActions } from './actionCases.ts'
+import { commandLine } from './options.ts'
 import { median, quantile, rounded } from './stats.ts'
 
 interface Result {
@@ -30,17 +30,28 @@ interface Result {
   readonly ms: number
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    out: { type: 'string' },
-    list: { type: 'boolean' },
-    count: { type: 'string', default: '10' },
-    seed: { type: 'string', default: '1' },
-    seconds: { type: 'string', default: '200' },
-    kind: { type: 'string' },
+const help = `node dist/benchActions.js --out FILE [options] FOLDER, or --list FOLDER
+  --count N           cases of each kind and language (default 10)
+  --seed N            of the cases (default 1)
+  --kind WORDS        this kind alone
+  --seconds N         then it stops; what is in FILE is not done again (default 200)
+  --list              how long listing takes, alone
+`
+const { values, positionals } = commandLine(
+  help,
+  {
+    allowPositionals: true,
+    options: {
+      out: { type: 'string' },
+      list: { type: 'boolean' },
+      count: { type: 'string', default: '10' },
+      seed: { type: 'string', default: '1' },
+      seconds: { type: 'string', default: '200' },
+      kind: { type: 'string' },
+    },
   },
-})
+  1,
+)
 const never = new AbortController().signal
 const unlikelyKind = 'a slip looks unlikely'
 

@@ -6,11 +6,10 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { availableParallelism, cpus } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { type OpenRooms, openRooms } from '../../server/cli/openRooms.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { batch } from './batch.ts'
-import { fail, settingsOf } from './options.ts'
+import { commandLine, fail, settingsOf } from './options.ts'
 import { stalled } from './stalled.ts'
 import { rounded } from './stats.ts'
 import { stepCost } from './stepCost.ts'
@@ -44,7 +43,7 @@ const help = `npm run bench -- [options]
   --json              one object
 `
 
-const { values } = parseArgs({
+const { values } = commandLine(help, {
   options: {
     only: { type: 'string', default: parts.join(',') },
     folder: { type: 'string' },
@@ -56,13 +55,8 @@ const { values } = parseArgs({
     'client-delay': { type: 'string', default: '0' },
     examples: { type: 'string', default: '0' },
     json: { type: 'boolean' },
-    help: { type: 'boolean', short: 'h' },
   },
 })
-if (values.help) {
-  process.stdout.write(help)
-  process.exit(0)
-}
 const wanted = new Set<string>(
   values.only.split(',').flatMap((part): readonly string[] => (part === 'scaling' ? scaling : [part])),
 )

@@ -1,33 +1,48 @@
 /**
  * Quality by hand: lines of real files cut at any character, filled, compared with what stood there.
- * `node dist/exactLines.js [--slots 8] [--threshold 0.9] [--count 40] [--floor 0] [--prefix 768] [--model DIR] FOLDER`
+ * `node dist/exactLines.js FOLDER`
  */
-import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
 import { windowSize } from '../../server/infill/plan.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { fillGap } from '../../server/session/fillGap.ts'
 import { drawGaps } from './gapCases.ts'
+import { commandLine } from './options.ts'
 import { median, rounded } from './stats.ts'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    slots: { type: 'string', default: '8' },
-    threshold: { type: 'string', default: '0.9' },
-    window: { type: 'string', default: '4' },
-    count: { type: 'string', default: '40' },
-    floor: { type: 'string', default: '0' },
-    prefix: { type: 'string', default: '768' },
-    model: { type: 'string' },
-    suffix: { type: 'string', default: '64' },
-    seed: { type: 'string', default: '1' },
-    show: { type: 'string', default: '0' },
-    print: { type: 'boolean' },
-    raw: { type: 'boolean' },
-    stored: { type: 'boolean' },
+const help = `node dist/exactLines.js [options] FOLDER
+  --slots N, --threshold P, --window N
+      of a canvas (default 8, 0.9, 4)
+  --count N, --seed N gaps of each language, and which (default 40, 1)
+  --prefix N, --suffix N
+      characters before, tokens behind (default 768, 64)
+  --floor P, --show P gives up, and shows, above this (default 0, 0)
+  --model DIR         default: the embedded one
+  --stored            multiplies matrices as they lie on disk
+  --print, --raw      each line; without the filters
+`
+const { values, positionals } = commandLine(
+  help,
+  {
+    allowPositionals: true,
+    options: {
+      slots: { type: 'string', default: '8' },
+      threshold: { type: 'string', default: '0.9' },
+      window: { type: 'string', default: '4' },
+      count: { type: 'string', default: '40' },
+      floor: { type: 'string', default: '0' },
+      prefix: { type: 'string', default: '768' },
+      model: { type: 'string' },
+      suffix: { type: 'string', default: '64' },
+      seed: { type: 'string', default: '1' },
+      show: { type: 'string', default: '0' },
+      print: { type: 'boolean' },
+      raw: { type: 'boolean' },
+      stored: { type: 'boolean' },
+    },
   },
-})
+  1,
+)
 Object.assign(windowSize, { prefix: Number(values.prefix) })
 const rooms = await openRooms(await resolveModel(values.model), {
   cache: true,

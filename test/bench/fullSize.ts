@@ -1,5 +1,5 @@
 /**
- * `node dist/fullSize.js [--dir DIR] [--quant q4,q8] [--layers N]`: a model of CoDA-1.7B's very shape with random weights
+ * `node dist/fullSize.js`: a model of CoDA-1.7B's very shape with random weights
  * (8.14 GB of float32) is written, converted, loaded and stepped, each in a process of its own, and what each took is
  * printed as one line of JSON. Needs 12 GB of disk and some minutes; what is there already in DIR is used again.
  */
@@ -9,15 +9,20 @@ import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { engineOptions } from '../../server/cli/openRooms.ts'
 import { openOnnxEngine } from '../../server/engine/onnx/onnxEngine.ts'
 import { convertModel } from '../../server/model/convert.ts'
 import { openBundle } from '../../server/model/openBundle.ts'
 import { counterWeight } from '../oracle/counterWeights.ts'
+import { commandLine } from './options.ts'
 import { median, rounded } from './stats.ts'
 
-const { values: options } = parseArgs({
+const help = `node dist/fullSize.js [options]
+  --dir DIR           where the model is made (default: lacuna-full-size beside other temporary files)
+  --quant LIST        of q4,q8 (default both)
+  --layers N          default 28, all of them
+`
+const { values: options } = commandLine(help, {
   options: {
     dir: { type: 'string', default: join(tmpdir(), 'lacuna-full-size') },
     quant: { type: 'string', default: 'q4,q8' },

@@ -1,12 +1,11 @@
 /**
- * What a gate could know of a filled line, and whether the line was right: one JSON object a line, for `gateCurve.ts`.
- * `node dist/gate.js [--seconds 200] [--perLanguage 200] [--seed 5] OUT FOLDER` appends to OUT and goes on where it ended.
+ * What a gate could know of a filled line, and whether the line was right: one JSON object a line, for `gateCurve.ts`:
+ * `node dist/gate.js OUT FOLDER` appends to OUT and goes on where it ended.
  *
  * A line is filled with almost no floor, so that any other can be told from the record; then rows of text read it.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
 import { textsBeside } from '../../server/config/nearbyFiles.ts'
 import { Denoiser } from '../../server/denoise/denoiser.ts'
@@ -15,17 +14,29 @@ import { type Plan, planGap } from '../../server/infill/plan.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { fillGap } from '../../server/session/fillGap.ts'
 import { drawGaps, type GapCase } from './gapCases.ts'
+import { commandLine } from './options.ts'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    seconds: { type: 'string', default: '200' },
-    perLanguage: { type: 'string', default: '200' },
-    seed: { type: 'string', default: '5' },
-    floor: { type: 'string', default: '0.02' },
-    threads: { type: 'string', default: '2' },
+const help = `node dist/gate.js [options] OUT FOLDER
+  --perLanguage N     gaps (default 200)
+  --seed N            of the gaps (default 5)
+  --floor P           a line is given up below this (default 0.02)
+  --threads N         default 2
+  --seconds N         then it stops; run it again to go on (default 200)
+`
+const { values, positionals } = commandLine(
+  help,
+  {
+    allowPositionals: true,
+    options: {
+      seconds: { type: 'string', default: '200' },
+      perLanguage: { type: 'string', default: '200' },
+      seed: { type: 'string', default: '5' },
+      floor: { type: 'string', default: '0.02' },
+      threads: { type: 'string', default: '2' },
+    },
   },
-})
+  2,
+)
 const [out, folder] = positionals as [string, string]
 const began = performance.now()
 const aheadTokens = 8

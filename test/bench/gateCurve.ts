@@ -1,14 +1,14 @@
 /**
  * What the gate of `server/session/gate.ts` is worth, and what others would be: fitted on one record of `gate.ts`, told of
- * another one. `node dist/gateCurve.js [--svg test/bench/plots/gate.svg] FIT TEST`
+ * another one: `node dist/gateCurve.js --svg test/bench/plots/gate.svg FIT TEST`.
  *
  * All places count, those given up too: coverage is the share of places at which something is shown.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { sureRun } from '../../server/session/gate.ts'
 import { chart } from './chart.ts'
 import { fitLogistic, logistic } from './logistic.ts'
+import { commandLine } from './options.ts'
 import { median } from './stats.ts'
 
 interface Line {
@@ -78,7 +78,11 @@ const models: Readonly<Record<string, readonly Name[]>> = {
   'all with base': [...commits, 'tokens', 'steps', 'units', 'closers', ...situation, ...base],
 }
 
-const { values, positionals } = parseArgs({ allowPositionals: true, options: { svg: { type: 'string' } } })
+const help = `node dist/gateCurve.js [--svg FILE] FIT TEST
+  FIT, TEST           records of gate.js: fitted on one, told of the other
+  --svg FILE          writes the plot
+`
+const { values, positionals } = commandLine(help, { allowPositionals: true, options: { svg: { type: 'string' } } }, 2)
 const [fit, test] = positionals.map(read) as [Line[], Line[]]
 const canShow = ({ finish, shown }: Line) => finish === 'ended' && shown !== ''
 const write = (text: string) => process.stdout.write(`${text}\n`)

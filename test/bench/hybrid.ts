@@ -1,28 +1,39 @@
 /**
  * What canvas and base know of the leftmost open slot, by hand: along the true text of real gaps, token by token, both
  * distributions, for a rule that combines them to be fitted on. All tokens of a gap in one pass.
- * `node dist/hybrid.js [--count 100] [--from 0] [--seed 11] [--tokens 6] [--lines] OUT.jsonl FOLDER`
+ * `node dist/hybrid.js OUT.jsonl FOLDER`
  */
 import { appendFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
 import type { ContextPiece, Prediction, StepJob } from '../../server/engine/engine.ts'
 import { heldBackClamp, planGap } from '../../server/infill/plan.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { drawGaps, type GapCase } from './gapCases.ts'
+import { commandLine } from './options.ts'
 import { wholeLine } from './placeCases.ts'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    count: { type: 'string', default: '100' }, // of each language
-    from: { type: 'string', default: '0' }, // cases passed over, to go on where a run stopped
-    to: { type: 'string', default: '1000000' },
-    seed: { type: 'string', default: '11' },
-    tokens: { type: 'string', default: '6' },
-    lines: { type: 'boolean' }, // whole lines behind their indentation
+const help = `node dist/hybrid.js [options] OUT.jsonl FOLDER
+  --count N           gaps of each language (default 100)
+  --from N, --to N    of these, to go on where a run stopped (default: all)
+  --seed N            of the gaps (default 11)
+  --tokens N          of each gap, at the most (default 6)
+  --lines             whole lines behind their indentation
+`
+const { values, positionals } = commandLine(
+  help,
+  {
+    allowPositionals: true,
+    options: {
+      count: { type: 'string', default: '100' }, // of each language
+      from: { type: 'string', default: '0' }, // cases passed over, to go on where a run stopped
+      to: { type: 'string', default: '1000000' },
+      seed: { type: 'string', default: '11' },
+      tokens: { type: 'string', default: '6' },
+      lines: { type: 'boolean' }, // whole lines behind their indentation
+    },
   },
-})
+  2,
+)
 const [out, folder] = positionals as [string, string]
 const rooms = await openRooms(await resolveModel())
 const { model, engine } = rooms

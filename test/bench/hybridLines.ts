@@ -1,28 +1,39 @@
 /**
  * Hybrid decoding against pure, by hand: the same gaps filled with each share of the base, side by side in one process.
- * `node dist/hybridLines.js [--shares 0,0.3,0.4] [--kind any|lines|humaneval] [--count 100] OUT.jsonl FOLDER_OR_FILE`
+ * `node dist/hybridLines.js OUT.jsonl FOLDER_OR_FILE`
  */
 import { appendFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { fillGap } from '../../server/session/fillGap.ts'
 import { askedFor } from '../../server/session/gaps.ts'
 import { drawGaps } from './gapCases.ts'
+import { commandLine } from './options.ts'
 import { humanEvalLines, wholeLine } from './placeCases.ts'
 import { seededRandom } from './stats.ts'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    shares: { type: 'string', default: '0,0.2,0.4,0.6' },
-    kind: { type: 'string', default: 'any' },
-    count: { type: 'string', default: '100' }, // of each language; of HumanEval in all
-    from: { type: 'string', default: '0' }, // cases passed over, to go on where a run stopped
-    to: { type: 'string', default: '1000000' },
-    seed: { type: 'string', default: '21' },
+const help = `node dist/hybridLines.js [options] OUT.jsonl FOLDER_OR_FILE
+  --shares LIST       of the base (default 0,0.2,0.4,0.6)
+  --kind KIND         any, lines or humaneval (default any)
+  --count N           gaps of each language; of HumanEval in all (default 100)
+  --from N, --to N    of these, to go on where a run stopped (default: all)
+  --seed N            of the gaps (default 21)
+`
+const { values, positionals } = commandLine(
+  help,
+  {
+    allowPositionals: true,
+    options: {
+      shares: { type: 'string', default: '0,0.2,0.4,0.6' },
+      kind: { type: 'string', default: 'any' },
+      count: { type: 'string', default: '100' }, // of each language; of HumanEval in all
+      from: { type: 'string', default: '0' }, // cases passed over, to go on where a run stopped
+      to: { type: 'string', default: '1000000' },
+      seed: { type: 'string', default: '21' },
+    },
   },
-})
+  2,
+)
 const [out, source] = positionals as [string, string]
 const rooms = await openRooms(await resolveModel())
 const signal = new AbortController().signal

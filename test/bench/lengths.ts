@@ -1,11 +1,9 @@
 /**
  * Ways to find the length of a line, on the same places: end rules, canvas sizes, `search`; and thresholds of the schedule.
- * `node dist/lengths.js [--seconds 200] [--perLanguage 60] [--seed 6] [--without search] OUT FOLDER` appends a JSON line for
- * each place to OUT and goes on where it ended; `--print` shows the table of OUT. `search` takes as long as all others. The default model has no expand token, so `expand-delete`
- * is not among them. Hopeless lines are given up, for they take most of the time: no length is known of them.
+ * `node dist/lengths.js OUT FOLDER` appends a JSON line for each place to OUT and goes on where it ended; `--print` shows the
+ * table of OUT. The default model has no expand token, so `expand-delete` is not among them. Hopeless lines are given up, for they take most of the time: no length is known of them.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
 import type { Denoiser } from '../../server/denoise/denoiser.ts'
 import type { EarlyEnd } from '../../server/denoise/earlyEnd.ts'
@@ -15,6 +13,7 @@ import { resolveModel } from '../../server/model/store.ts'
 import { fillGap, type Rooms } from '../../server/session/fillGap.ts'
 import type { SessionModel } from '../../server/session/sessionModel.ts'
 import { drawGaps, type GapCase } from './gapCases.ts'
+import { commandLine } from './options.ts'
 
 interface Way {
   readonly model?: Partial<SessionModel>
@@ -70,7 +69,16 @@ interface Place {
   readonly ways: Readonly<Record<string, Outcome>>
 }
 
-const { values, positionals } = parseArgs({
+const help = `node dist/lengths.js [options] OUT FOLDER, or --print OUT
+  --perLanguage N     places (default 60)
+  --seed N            of the places (default 6)
+  --floor P           a line is given up below this (default 0.01)
+  --without WAY       not this one; search takes as long as all others
+  --threads N         default 2
+  --seconds N         then it stops; run it again to go on (default 200)
+  --print             the table of OUT
+`
+const { values, positionals } = commandLine(help, {
   allowPositionals: true,
   options: {
     seconds: { type: 'string', default: '200' },

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:peer -- [--server PROGRAM] [--model GGUF]... [--folder DIR] [--places N] [--seed N] [--seconds N] [--json]`
+ * `npm run bench:peer -- --help`
  *
  * Against the strongest peer: llama.cpp's `llama-server` with the weights our model is made of (SmolLM2-135M-Instruct, Q4_1
  * as published), its prompt cache on, as many threads as ours. `test/bench/getPeer.sh FOLDER` fetches both and prints the
@@ -26,7 +26,6 @@ import { accessSync, constants, existsSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { basename, delimiter, join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { parseArgs } from 'node:util'
 import { type OpenRooms, openRooms } from '../../server/cli/openRooms.ts'
 import { defaultThreads } from '../../server/engine/onnx/onnxEngine.ts'
 import { planGap } from '../../server/infill/plan.ts'
@@ -35,17 +34,27 @@ import { fillGap } from '../../server/session/fillGap.ts'
 import { askedFor } from '../../server/session/gaps.ts'
 import type { GapCase } from './gapCases.ts'
 import { LlamaServer } from './llamaServer.ts'
+import { commandLine } from './options.ts'
 import { gapsOf } from './ownGaps.ts'
 import { median, rounded } from './stats.ts'
 
-const { values: options } = parseArgs({
+const help = `npm run bench:peer -- [options]
+  --server PROGRAM    llama-server (default: the one on PATH)
+  --model GGUF        its weights; again for other forms of them
+  --folder DIR        places in the files of DIR (default: our own sources)
+  --places N          of each language (default 16)
+  --seed N            of the places (default 3)
+  --seconds N         then no further place is begun (default: no limit)
+  --json              one object
+`
+const { values: options } = commandLine(help, {
   options: {
     server: { type: 'string' },
     model: { type: 'string', multiple: true, default: [] },
     folder: { type: 'string' },
     places: { type: 'string', default: '16' }, // of each language
     seed: { type: 'string', default: '3' },
-    seconds: { type: 'string', default: 'Infinity' }, // then no further place is begun
+    seconds: { type: 'string', default: 'Infinity' },
     json: { type: 'boolean' },
   },
 })

@@ -1,5 +1,5 @@
 /**
- * `npm run bench:samplers -- [--folder DIR] [--cases N] [--seed N] [--slots N] [--record FILE] [--seconds N] [--svg FILE] [--readme] [--json]`
+ * `npm run bench:samplers -- --help`
  *
  * Latency and exact lines against steps, for every sampler and for how canvases are written by default: rests of lines of real files
  * (default: our own sources), each place read once and filled under every setting, everything filled and shown. With `--record` each place is appended to
@@ -10,20 +10,31 @@
  * Times are of denoising alone: what reading the text costs is the same for all. An exact line is the same text as stood there.
  */
 import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
 import { type Denoised, type DenoiseRequest, Denoiser, type OnStep } from '../../server/denoise/denoiser.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { fillGap, type Rooms } from '../../server/session/fillGap.ts'
 import { askedFor } from '../../server/session/gaps.ts'
 import type { GapCase } from './gapCases.ts'
+import { commandLine } from './options.ts'
 import { gapsOf } from './ownGaps.ts'
 import { plotSvg } from './plot.ts'
 import { asText, intoReadme, type Place, plotOf, type Result, rowOf } from './samplerReport.ts'
 import { type Setting, samplerSettings } from './samplerSettings.ts'
 import { rounded, seededRandom } from './stats.ts'
 
-const { values: options } = parseArgs({
+const help = `npm run bench:samplers -- [options]
+  --folder DIR        places in the files of DIR (default: our own sources)
+  --cases N           of each language (default 20)
+  --seed N            of the places (default 3)
+  --slots N           of a canvas (default: the model's)
+  --record FILE       appends each place to FILE, and does not measure again what it has
+  --seconds N         then no further place is begun (default: no limit)
+  --svg FILE          writes the plot
+  --readme            writes the table of README.md, of the folder it is run in
+  --json              one object
+`
+const { values: options } = commandLine(help, {
   options: {
     folder: { type: 'string' },
     cases: { type: 'string', default: '20' }, // of each language

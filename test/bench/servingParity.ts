@@ -1,16 +1,16 @@
 /**
  * `serving/` against the engine of this machine, by hand: rests of lines in real files, filled by both, number by number.
  * `FLOAT` is the bundle in float32 (`--make`: made first), as the server computes; the server reads `--model` itself.
- * `node dist/servingParity.js --engine http://127.0.0.1:8080 [--count 34] [--seed 21] [--seconds 200] [--contract steps] [--make] FLOAT OUT.jsonl FOLDER`
+ * `node dist/servingParity.js --engine http://127.0.0.1:8080 FLOAT OUT.jsonl FOLDER`
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
 import { floatBundle } from '../../server/model/dequantize.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { fillGap } from '../../server/session/fillGap.ts'
 import { askedFor } from '../../server/session/gaps.ts'
 import { drawGaps } from './gapCases.ts'
+import { commandLine } from './options.ts'
 import { median } from './stats.ts'
 
 interface Line {
@@ -23,18 +23,30 @@ interface Line {
   readonly ms: readonly [ours: number, theirs: number]
 }
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    engine: { type: 'string' },
-    model: { type: 'string' },
-    count: { type: 'string', default: '34' }, // of each language
-    seed: { type: 'string', default: '21' },
-    seconds: { type: 'string', default: '200' }, // then it stops; what is in OUT is not done again
-    contract: { type: 'string', default: 'auto' }, // or steps
-    make: { type: 'boolean' },
+const help = `node dist/servingParity.js --engine http://127.0.0.1:8080 [options] FLOAT OUT.jsonl FOLDER
+  --make              makes FLOAT first, the bundle in float32
+  --model DIR         what the server reads (default: the embedded one)
+  --contract steps    pass after pass (default: whole gaps, where the server offers it)
+  --count N           gaps of each language (default 34)
+  --seed N            of the gaps (default 21)
+  --seconds N         then it stops; what is in OUT is not done again (default 200)
+`
+const { values, positionals } = commandLine(
+  help,
+  {
+    allowPositionals: true,
+    options: {
+      engine: { type: 'string' },
+      model: { type: 'string' },
+      count: { type: 'string', default: '34' }, // of each language
+      seed: { type: 'string', default: '21' },
+      seconds: { type: 'string', default: '200' }, // then it stops; what is in OUT is not done again
+      contract: { type: 'string', default: 'auto' }, // or steps
+      make: { type: 'boolean' },
+    },
   },
-})
+  3,
+)
 const [float, out, folder] = positionals as [string, string, string]
 const began = performance.now()
 const dir = await resolveModel(values.model)

@@ -4,13 +4,12 @@
  *
  * A gap's name is the word that its text begins with: where a model writes on past it, that is another fault.
  *
- *     node dist/twoHoles.js --out FILE [--rest] [--per-language 40] [--seed 1] [--max-tokens 8] [--seconds 200] FOLDER
+ *     node dist/twoHoles.js --out FILE FOLDER
  *
  * appends a line of JSON for each case that FILE does not have yet, and prints the table of all that it has; run it again
  * to go on.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { applyEdit, lineEnd, type Span } from '../../server/base/spans.ts'
 import { openRooms } from '../../server/cli/openRooms.ts'
 import type { HoleOrder } from '../../server/denoise/holeOrder.ts'
@@ -18,6 +17,7 @@ import { resolveModel } from '../../server/model/store.ts'
 import { fillGap, fillHoles } from '../../server/session/fillGap.ts'
 import { askedFor, type Filled, type FilledHole } from '../../server/session/gaps.ts'
 import { drawNames, type NameCase } from './nameCases.ts'
+import { commandLine } from './options.ts'
 import { rounded } from './stats.ts'
 
 interface Outcome {
@@ -39,17 +39,28 @@ interface CaseResult {
 
 type Strategy = (gap: NameCase) => Promise<Omit<Outcome, 'processorMs'>>
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    out: { type: 'string' },
-    rest: { type: 'boolean' },
-    'per-language': { type: 'string', default: '40' },
-    seed: { type: 'string', default: '1' },
-    'max-tokens': { type: 'string', default: '8' },
-    seconds: { type: 'string', default: '200' },
+const help = `node dist/twoHoles.js --out FILE [options] FOLDER
+  --rest              the rests of both lines, not the names alone
+  --per-language N    cases (default 40)
+  --seed N            of the cases (default 1)
+  --max-tokens N      of a hole (default 8)
+  --seconds N         then it stops; what is in FILE is not done again (default 200)
+`
+const { values, positionals } = commandLine(
+  help,
+  {
+    allowPositionals: true,
+    options: {
+      out: { type: 'string' },
+      rest: { type: 'boolean' },
+      'per-language': { type: 'string', default: '40' },
+      seed: { type: 'string', default: '1' },
+      'max-tokens': { type: 'string', default: '8' },
+      seconds: { type: 'string', default: '200' },
+    },
   },
-})
+  1,
+)
 const out = values.out
 if (!out) throw new Error('wanted --out FILE, where the results go')
 const rooms = await openRooms(await resolveModel())

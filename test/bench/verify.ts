@@ -1,28 +1,39 @@
 /**
  * Verify mode against plain reading with the same engine, by hand: the base's greedy rest of a line, a token a pass, each
  * row kept; and the same with the canvas guessing ahead.
- * `node dist/verify.js [--count 20] [--ahead 3] [--thresholds 0.3,0.6] OUT.jsonl FOLDER`
+ * `node dist/verify.js OUT.jsonl FOLDER`
  */
 import { appendFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { openRooms } from '../../server/cli/openRooms.ts'
 import type { DenoiseRequest } from '../../server/denoise/denoiser.ts'
 import type { ContextPiece } from '../../server/engine/engine.ts'
 import { heldBackClamp, planGap } from '../../server/infill/plan.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { drawGaps, type GapCase } from './gapCases.ts'
+import { commandLine } from './options.ts'
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: {
-    count: { type: 'string', default: '20' }, // of each language
-    from: { type: 'string', default: '0' },
-    to: { type: 'string', default: '1000000' },
-    seed: { type: 'string', default: '31' },
-    settings: { type: 'string', default: '3:0.3,3:0.6,7:0.3' }, // slots guessed ahead, and how probable these are at least
-    slots: { type: 'string', default: '8' },
+const help = `node dist/verify.js [options] OUT.jsonl FOLDER
+  --settings LIST     slots guessed ahead, and how probable these are at least (default 3:0.3,3:0.6,7:0.3)
+  --count N           gaps of each language (default 20)
+  --from N, --to N    of these, to go on where a run stopped (default: all)
+  --seed N            of the gaps (default 31)
+  --slots N           of a canvas (default 8)
+`
+const { values, positionals } = commandLine(
+  help,
+  {
+    allowPositionals: true,
+    options: {
+      count: { type: 'string', default: '20' }, // of each language
+      from: { type: 'string', default: '0' },
+      to: { type: 'string', default: '1000000' },
+      seed: { type: 'string', default: '31' },
+      settings: { type: 'string', default: '3:0.3,3:0.6,7:0.3' }, // slots guessed ahead, and how probable these are at least
+      slots: { type: 'string', default: '8' },
+    },
   },
-})
+  2,
+)
 const [out, folder] = positionals as [string, string]
 const maxTokens = 24
 const rooms = await openRooms(await resolveModel())

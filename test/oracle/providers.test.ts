@@ -1,7 +1,7 @@
 /**
- * The embedded model on another execution provider against cpu: `LACUNA_PROVIDER=webgpu npx vitest run
- * test/oracle/providers.test.ts`. Software Vulkan takes some minutes. Skipped without that variable: no test needs a
- * device.
+ * The embedded model on another execution provider against cpu, the same graph on both: cpu multiplies in 4 bits here
+ * too. `LACUNA_PROVIDER=webgpu npx vitest run test/oracle/providers.test.ts`; software Vulkan takes some minutes.
+ * Skipped without that variable: no test needs a device.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -39,7 +39,8 @@ describe.skipIf(providerUnderTest === 'cpu')(`${providerUnderTest} against cpu (
   test('gives the same best tokens', { timeout: longTest }, async () => {
     const bundle = await openBundle(await resolveModel())
     const oracle = readOracle()
-    const open = (provider: string) => openOnnxEngine(engineOptions(bundle, { providers: [provider] }))
+    const open = (provider: string) =>
+      openOnnxEngine(engineOptions(bundle, { providers: [provider], weights: 'stored' }))
     const [cpu, other] = [await open('cpu'), await open(providerUnderTest)]
     expect(other.report.provider, JSON.stringify(other.report.passedOver)).toBe(providerUnderTest)
     let [rows, same, largest] = [0, 0, 0]
@@ -67,7 +68,7 @@ describe.skipIf(providerUnderTest === 'cpu')(`${providerUnderTest} against cpu (
     const dir = await resolveModel()
     const all: { text: string; stepMs: number }[][] = []
     for (const provider of ['cpu', providerUnderTest]) {
-      const rooms = await openRooms(dir, { cache: true, providers: [provider] })
+      const rooms = await openRooms(dir, { cache: true, providers: [provider], weights: 'stored' })
       expect(rooms.report.provider).toBe(provider)
       const found: { text: string; stepMs: number }[] = []
       for (const gap of marked) found.push(await fill(rooms, gap))

@@ -5,7 +5,6 @@
  * What the model wrote is kept in a file of lines for each language, so that a run goes on where it ended.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
-import { parseArgs } from 'node:util'
 import { openRooms } from '../../../server/cli/openRooms.ts'
 import type { FinishContext } from '../../../server/infill/finish.ts'
 import { finishHoles } from '../../../server/infill/finishHoles.ts'
@@ -15,6 +14,7 @@ import { fillGap } from '../../../server/session/fillGap.ts'
 import { askedFor } from '../../../server/session/gaps.ts'
 import { sureRun } from '../../../server/session/gate.ts'
 import { formatGolden, type GoldenCase } from '../../golden/goldenFile.ts'
+import { commandLine, fail } from '../options.ts'
 import { rounded } from '../stats.ts'
 import { goldenCase } from './golden.ts'
 import { drawPlaces, type FilterPlace, type SourceFile } from './places.ts'
@@ -32,7 +32,7 @@ const help = `npm run bench:filters -- [options] FILE.jsonl …
   --seconds N         asks the model for so long at most; run it again for the rest (default 200)
   --show              prints each duplicate that is left, and each exact text that the filters broke
 `
-const { values, positionals } = parseArgs({
+const { values, positionals } = commandLine(help, {
   allowPositionals: true,
   options: {
     languages: { type: 'string', default: 'python,typescript,go,rust,c,lua,shell' },
@@ -44,13 +44,9 @@ const { values, positionals } = parseArgs({
     'golden-cases': { type: 'string', default: '20' },
     seconds: { type: 'string', default: '200' },
     show: { type: 'boolean' },
-    help: { type: 'boolean', short: 'h' },
   },
 })
-if (values.help || positionals.length === 0) {
-  process.stdout.write(help)
-  process.exit(values.help ? 0 : 2)
-}
+if (positionals.length === 0) fail(`wanted files of the corpus\n${help.trimEnd()}`)
 
 /** What the model wrote at one place; `held` begins it. */
 interface Kept {

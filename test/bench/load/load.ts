@@ -5,10 +5,9 @@
 import { spawn } from 'node:child_process'
 import { availableParallelism, cpus, loadavg } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
 import { isLoopback } from '../../../server/base/remote.ts'
 import { resolveModel } from '../../../server/model/store.ts'
-import { fail, settingsOf } from '../options.ts'
+import { commandLine, fail, settingsOf } from '../options.ts'
 import { rounded } from '../stats.ts'
 import { table } from '../table.ts'
 import { allSources, digestOf } from '../typing/sources.ts'
@@ -36,7 +35,7 @@ const help = `node dist/benchLoad.js --engine http://127.0.0.1:PORT [options]
   --json              one object
 `
 
-const { values } = parseArgs({
+const { values } = commandLine(help, {
   options: {
     engine: { type: 'string' },
     editors: { type: 'string', default: '200' },
@@ -52,13 +51,8 @@ const { values } = parseArgs({
     folder: { type: 'string' },
     seed: { type: 'string', default: '7' },
     json: { type: 'boolean' },
-    help: { type: 'boolean', short: 'h' },
   },
 })
-if (values.help) {
-  process.stdout.write(help)
-  process.exit(0)
-}
 const address = addressOf(values.engine)
 const [count, seconds, seed] = [number('editors', 1, 1000), number('seconds', 1, 3600), number('seed', 0, 1e9)]
 const slow = number('slow', 0.1, 10_000)
