@@ -3,6 +3,7 @@
  * opening is tried again when someone asks, but not at every keystroke; so is a session whose engine broke.
  */
 import type { Clock } from '../base/clock.ts'
+import { eitherSignal } from '../base/eitherSignal.ts'
 import { Aborted, rejected } from '../base/errors.ts'
 import type { Session } from '../session/session.ts'
 
@@ -46,9 +47,11 @@ export class LazySession {
     this.waiting.get(uri)?.abort(new Aborted('superseded'))
     const mine = new AbortController()
     this.waiting.set(uri, mine)
+    const either = eitherSignal(mine.signal, signal)
     try {
-      return await Promise.race([this.open(), rejected(mine.signal), rejected(signal)])
+      return await Promise.race([this.open(), rejected(either.signal)])
     } finally {
+      either.end()
       if (this.waiting.get(uri) === mine) this.waiting.delete(uri)
     }
   }

@@ -46,7 +46,8 @@ export class DevicePast {
     return this.held.past
   }
 
-  private drop(): void {
+  /** Gives back what lies on the device. */
+  drop(): void {
     for (const tensor of Object.values(this.held?.past ?? {})) tensor.dispose()
     this.held = undefined
   }

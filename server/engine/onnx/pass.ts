@@ -9,7 +9,7 @@ import type { Positions, Prediction, RowSpan, TokenIds } from '../engine.ts'
 import { DevicePast } from './devicePast.ts'
 import { ContextBuffer, type KeyValueShape, type Run, rowsIn } from './encodings.ts'
 import { type HeldLanes, Lanes } from './lanes.ts'
-import type { Sessions } from './openSessions.ts'
+import { releaseSessions, type Sessions } from './openSessions.ts'
 import type { EngineOptions } from './protocol.ts'
 
 /** Rows `[Q]` that belong together. `runs[i]` stands at positions `firstPositions[i]` and up. */
@@ -65,6 +65,12 @@ export class PassRunner {
     this.shape = options
     this.empty = new ContextBuffer(options)
     this.devicePast = sessions.carrier && new DevicePast(sessions.carrier)
+  }
+
+  /** Closes the sessions too. */
+  release(): Promise<void> {
+    this.devicePast?.drop()
+    return releaseSessions(this.sessions)
   }
 
   async run(groups: readonly RowGroup[], setIds: TokenIds): Promise<GroupResult[]> {

@@ -12,7 +12,7 @@
  */
 import { messageOf } from '../../base/errors.ts'
 import type { TokenIds } from '../engine.ts'
-import { releaseSessions, type Sessions } from './openSessions.ts'
+import type { Sessions } from './openSessions.ts'
 import { type GroupResult, PassRunner, type RowGroup } from './pass.ts'
 import type { EngineOptions, OpenReport, PassedOver } from './protocol.ts'
 import { tryOut } from './tryOut.ts'
@@ -25,7 +25,6 @@ export interface ProviderChainParts {
 
 /** What runs passes now. */
 interface Current {
-  readonly sessions: Sessions
   readonly runner: PassRunner
   readonly report: OpenReport
 }
@@ -46,17 +45,16 @@ export class ProviderChain implements Pick<PassRunner, 'run'> {
   async open(): Promise<OpenReport> {
     const began = performance.now()
     for (let provider = this.next(); provider !== undefined; provider = this.next()) {
-      let sessions: Sessions | undefined
+      let runner: PassRunner | undefined
       try {
-        sessions = await this.parts.openSessions(this.options, provider)
-        const runner = new PassRunner(sessions, this.options)
+        runner = new PassRunner(await this.parts.openSessions(this.options, provider), this.options)
         if (provider !== 'cpu') await tryOut(runner)
         const report = { provider, passedOver: [...this.passedOver], loadMs: performance.now() - began }
-        this.current = { sessions, runner, report }
+        this.current = { runner, report }
         return report
       } catch (error) {
         this.passedOver.push({ provider, reason: reasonOf(error) })
-        if (sessions) await releaseSessions(sessions).catch(() => {}) // it failed already, and the reason is kept
+        await runner?.release().catch(() => {}) // it failed already, and the reason is kept
       }
     }
     const reasons = this.passedOver.map(({ provider, reason }) => `${provider}: ${reason}`).join('; ')
@@ -66,7 +64,7 @@ export class ProviderChain implements Pick<PassRunner, 'run'> {
 
   async run(groups: readonly RowGroup[], setIds: TokenIds): Promise<GroupResult[]> {
     for (;;) {
-      const { runner, sessions, report } = this.current ?? (await this.reopened())
+      const { runner, report } = this.current ?? (await this.reopened())
       try {
         return await runner.run(groups, setIds)
       } catch (error) {
@@ -74,13 +72,13 @@ export class ProviderChain implements Pick<PassRunner, 'run'> {
         if (error instanceof RangeError || this.next(report.provider) === undefined) throw error
         this.passedOver.push({ provider: report.provider, reason: `a pass failed: ${reasonOf(error)}` })
         this.current = undefined
-        await releaseSessions(sessions).catch(() => {})
+        await runner.release().catch(() => {})
       }
     }
   }
 
   async release(): Promise<void> {
-    if (this.current) await releaseSessions(this.current.sessions)
+    await this.current?.runner.release()
   }
 
   private async reopened(): Promise<Current> {
