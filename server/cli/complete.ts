@@ -33,7 +33,7 @@ export const complete: Command = {
     },
     'engine-model': { type: 'string', value: 'NAME', help: 'with --engine: the model as that server calls it' },
     'or-here': { type: 'boolean', help: 'with --engine: this machine computes while the server is gone' },
-    alone: { type: 'boolean', help: 'do not hear what files of the same kind in the same folder say' },
+    alone: { type: 'boolean', help: 'do not hear what files of the same kind near this one say' },
     'max-tokens': { type: 'string', value: 'N', help: `at most N tokens for each place (default ${defaultMaxTokens})` },
     block: { type: 'boolean', help: 'fill as many lines as belong there, not only the rest of the line' },
     'no-cache': { type: 'boolean', help: 'keep nothing that was encoded; the answer is the same' },

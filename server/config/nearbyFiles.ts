@@ -1,12 +1,14 @@
 /**
- * The files beside a document that are of its kind and not private: what they say may come next in it too. Read behind the
- * first answers and kept; looked at again after a while, when somebody asks. Links are not followed, and no folder but the
- * document's is looked into.
+ * The files near a document that are of its kind and not private: what they say may come next in it too. Those beside it
+ * first; where they are few, those of the folders around, as far as the project goes. Read behind the first answers and
+ * kept; looked at again after a while, when somebody asks. Links are not followed.
  */
-import { readdir, stat } from 'node:fs/promises'
+import { access, readdir, stat } from 'node:fs/promises'
+import { homedir } from 'node:os'
 import { dirname, extname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { toLineFeeds } from '../base/lineFeeds.ts'
+import { isWithin } from './ignoreFiles.ts'
 import { readSmallFile } from './smallFile.ts'
 import { pathOf, WorkspaceRules } from './workspaceRules.ts'
 
@@ -17,12 +19,15 @@ export interface NearbyFile {
 
 export interface NearbyFilesOptions {
   readonly rules: Pick<WorkspaceRules, 'of'>
+  /** Paths of the workspace folders. Of a document in none of them the project is what its Git repository holds. */
+  readonly folders: () => readonly string[]
   readonly now: () => number // ms
 }
 
 const freshMs = 30_000
 const keptFolders = 16
-const mostLooked = 256 // files of a folder whose times are asked for
+const mostFolders = 64 // of a project, the document's own among them
+const mostLooked = 256 // files of them whose times are asked for
 const mostRead = 17 // the document itself may be among them
 const mostUnits = 65_536 // UTF-16 units of one; larger ones are seldom written by hand
 const longestLine = 2_000
@@ -66,32 +71,52 @@ export class NearbyFiles {
     return known
   }
 
+  /** Folders as many steps away are looked into at once: files beside the document come first. */
   private async filesOf(folder: string, kind: string): Promise<readonly NearbyFile[]> {
-    const names = await readdir(folder, { withFileTypes: true }).then(
-      (entries) => entries.filter((entry) => entry.isFile() && kindOf(entry.name) === kind).map(({ name }) => name),
-      () => [], // not there, not ours, no folder: there is nothing beside it
-    )
+    const root = await this.projectOf(folder)
+    const files: NearbyFile[] = []
+    const seen = new Set<string>()
+    let looked = 0
+    for (let near = [folder]; near.length > 0 && files.length < mostRead; ) {
+      for (const each of near) seen.add(each)
+      const listed = await Promise.all(near.map((each) => listingOf(each, kind)))
+      const paths = listed.flatMap(({ files }) => files).slice(0, mostLooked - looked)
+      looked += paths.length
+      files.push(...(await this.firstOf(paths, mostRead - files.length)))
+      if (root === undefined) break
+      const around = listed.flatMap(({ folders }, i) => (near[i] === root ? folders : [dirname(near[i]!), ...folders]))
+      near = [...new Set(around)].filter((each) => !seen.has(each)).slice(0, mostFolders - seen.size)
+    }
+    return files
+  }
+
+  /** The root of the project that a folder is in; a person's home is none. */
+  private async projectOf(folder: string): Promise<string | undefined> {
+    const workspaces = this.options.folders().filter((workspace) => isWithin(workspace, folder))
+    const root = workspaces.sort((a, b) => b.length - a.length)[0] ?? (await repositoryOf(folder))
+    return root === undefined || isWithin(root, homedir()) ? undefined : root
+  }
+
+  /** Texts of those that were written last. */
+  private async firstOf(paths: readonly string[], most: number): Promise<readonly NearbyFile[]> {
     const times = await Promise.all(
-      names.slice(0, mostLooked).map(async (name) => {
-        const path = join(folder, name)
-        return {
-          path,
-          time: await stat(path).then(
-            ({ mtimeMs }) => mtimeMs,
-            () => 0,
-          ),
-        }
-      }),
+      paths.map(async (path) => ({
+        path,
+        time: await stat(path).then(
+          ({ mtimeMs }) => mtimeMs,
+          () => 0,
+        ),
+      })),
     )
     times.sort((a, b) => b.time - a.time || (a.path < b.path ? -1 : 1))
     const files: NearbyFile[] = []
     // As many at once as may be wanted: what tells whether they are private is then looked up once.
-    for (let first = 0; first < times.length && files.length < mostRead; first += mostRead) {
+    for (let first = 0; first < times.length && files.length < most; first += mostRead) {
       const some = times.slice(first, first + mostRead)
       const texts = await Promise.all(some.map(({ path }) => this.textOf(path)))
       files.push(...texts.flatMap((text, i) => (text === undefined ? [] : [{ path: some[i]!.path, text }])))
     }
-    return files.slice(0, mostRead)
+    return files.slice(0, most)
   }
 
   /** Undefined where there is none that somebody wrote, or it is nobody's business. */
@@ -105,15 +130,44 @@ export class NearbyFiles {
 }
 
 /** Without an editor: what Git ignores and what is secret by its name is private. */
-export function filesBeside(now: () => number): NearbyFiles {
-  const rules = new WorkspaceRules({ folders: () => [], ignored: () => ({ user: [], merged: [] }), now })
-  return new NearbyFiles({ rules, now })
+export function filesBeside(now: () => number, folders: readonly string[] = []): NearbyFiles {
+  const rules = new WorkspaceRules({ folders: () => folders, ignored: () => ({ user: [], merged: [] }), now })
+  return new NearbyFiles({ rules, folders: () => folders, now })
 }
 
-/** Texts of what lies beside a file, each folder looked at once: as an editor has them that has nothing else open. */
-export function textsBeside(): (path: string) => Promise<string[]> {
-  const files = filesBeside(() => 0)
-  return async (path) => (await files.read(pathToFileURL(path).href)).map(({ text }) => text)
+/** Texts of what lies near a file, each folder looked at once: as an editor has them that has nothing else open. */
+export function textsBeside(): (path: string, folders?: readonly string[]) => Promise<string[]> {
+  const kept = new Map<string, NearbyFiles>()
+  return async (path, folders = []) => {
+    const key = folders.join()
+    const files = kept.get(key) ?? filesBeside(() => 0, folders)
+    kept.set(key, files)
+    return (await files.read(pathToFileURL(path).href)).map(({ text }) => text)
+  }
+}
+
+/** Where it cannot be read there is nothing: it is not there, not ours, no folder. */
+async function listingOf(folder: string, kind: string): Promise<{ files: string[]; folders: string[] }> {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => [])
+  const pathsOf = (some: typeof entries) => some.map(({ name }) => join(folder, name))
+  return {
+    files: pathsOf(entries.filter((entry) => entry.isFile() && kindOf(entry.name) === kind)),
+    folders: pathsOf(entries.filter((entry) => entry.isDirectory() && !notOurs.test(entry.name))),
+  }
+}
+
+/** What tools keep for themselves, and what others wrote. */
+const notOurs = /^(\..*|node_modules|site-packages|vendor|__pycache__)$/
+
+async function repositoryOf(folder: string): Promise<string | undefined> {
+  for (let each = folder; ; each = dirname(each)) {
+    const isOne = await access(join(each, '.git')).then(
+      () => true,
+      () => false,
+    )
+    if (isOne) return each
+    if (each === dirname(each)) return undefined
+  }
 }
 
 /** Nor what one of the two was made from: `x.js` and `x.mjs`, say. A header is no such thing. */

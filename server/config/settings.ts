@@ -49,7 +49,7 @@ export const settingsSchema = z.object({
     .default(true)
     .meta(user)
     .describe(
-      'Hear what other open documents, and files of the same kind in the same folder, say comes next. Private files never.',
+      'Hear what other open documents, and files of the same kind beside this one or near it in the project, say comes next. Private files never.',
     ),
   maxTokens: z.int().min(1).max(1024).default(64).describe('The longest completion, in tokens.'),
   showAbove: z

@@ -1,6 +1,6 @@
 /**
  * What there is beside a document that may say what comes next in it: other open documents of its kind, the last changed first,
- * then files of its folder. None of them private.
+ * then files near it. None of them private.
  */
 import { toLineFeeds } from '../base/lineFeeds.ts'
 import { kindOf, type NearbyFiles } from '../config/nearbyFiles.ts'

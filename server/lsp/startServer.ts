@@ -80,7 +80,7 @@ export function startServer(connection: Connection, options: ServerOptions): Ser
     now: () => clock.now(),
     warn: (sentences) => user.warn(sentences),
   })
-  const files = new NearbyFiles({ rules, now: () => clock.now() })
+  const files = new NearbyFiles({ rules, folders: () => folders.paths, now: () => clock.now() })
   const beside = new Nearby(documents, files, rules)
   const nearby = (snapshot: Snapshot) => (configuration.settings.nearby ? beside.textsFor(snapshot) : [])
   const triggers = new Triggers({

@@ -75,7 +75,7 @@ async function measure({ path, languageId, text, offset, truth }: GapCase, i: nu
   const plan = planGap(text, offset, model)
   heard.length = 0
   const certainty = { giveUp: Number(values.floor), show: 0 }
-  const nearby = await beside(join(folder, path))
+  const nearby = await beside(join(folder, path), [join(folder, path.split('/')[0]!)]) // a package is a project
   const request = { text, nearby, offset, scope: 'line' as const, maxTokens: 48, languageId, certainty }
   const filled = await fillGap(listened, request, never)
   const shown = filled.kind === 'completion' ? filled.edit.text : ''

@@ -61,6 +61,62 @@ test('are no more than sixteen, with LF line ends', async () => {
   expect(files[0]!.text).toBe('line 18\nnext\nlast')
 })
 
+test('where these are few, are those of folders around too, the nearest first, as far as the project goes', async () => {
+  await put({
+    'outside.py': '',
+    'project/setup.py': '',
+    'project/src/one.py': '',
+    'project/src/two.py': '',
+    'project/src/deep/er/far.py': '',
+    'project/src/deep/near.py': '',
+    'project/test/test_one.py': '',
+    'project/node_modules/x/bad.py': '',
+    'project/.venv/bad.py': '',
+    'project/src/.env.py': '',
+    'project/build/made.py': '',
+  })
+  expect(await beside('project/src/one.py'), 'no project').toEqual(['two.py'])
+  await put({ 'project/.git/HEAD': '', 'project/.gitignore': 'build/\n' })
+  const inProject = ['two.py', 'near.py', 'setup.py', 'test_one.py', 'far.py']
+  expect(await beside('project/src/one.py')).toEqual(inProject)
+  await rm(join(root, 'project/.git'), { recursive: true })
+  const workspace = filesBeside(() => now, [root, join(root, 'project')])
+  expect((await workspace.read(uri('project/src/one.py'))).map(({ path }) => basename(path))).toEqual(inProject)
+})
+
+test('a home, and what lies above it, is no project', async () => {
+  await put({
+    'users/me/main.py': '',
+    'users/me/beside.py': '',
+    'users/me/letters/private.py': '',
+    'users/me/.git/HEAD': '',
+  })
+  const [home, profile] = [process.env.HOME, process.env.USERPROFILE]
+  try {
+    process.env.HOME = process.env.USERPROFILE = join(root, 'users/me')
+    for (const folders of [[], [join(root, 'users/me')], [join(root, 'users')]]) {
+      const files = await filesBeside(() => now, folders).read(uri('users/me/main.py'))
+      expect(files.map(({ path }) => basename(path))).toEqual(['beside.py'])
+    }
+  } finally {
+    Object.assign(process.env, { HOME: home, USERPROFILE: profile })
+    if (profile === undefined) delete process.env.USERPROFILE
+  }
+})
+
+test('are no more than sixteen of many folders, and beside the document first', async () => {
+  const folders = Array.from({ length: 80 }, (_, i) => `p${i}/f${i}.py`)
+  await put({
+    '.git/HEAD': '',
+    'src/main.py': '',
+    'src/first.py': '',
+    ...Object.fromEntries(folders.map((name) => [name, ''])),
+  })
+  const files = await open().read(uri('src/main.py'))
+  expect(files).toHaveLength(16)
+  expect(basename(files[0]!.path)).toBe('first.py')
+})
+
 test('are none beside what is no file, or where there is nothing', async () => {
   for (const strange of ['untitled:Untitled-1', 'file://host/%', uri('nowhere/at/all.py'), uri('Makefile')])
     expect([await open().read(strange), open().of(strange)]).toEqual([[], []])

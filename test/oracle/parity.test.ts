@@ -14,10 +14,10 @@ import { floatBundle } from '../../server/model/dequantize.ts'
 import { openBundle } from '../../server/model/openBundle.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { fillOne } from '../denoise/oneHole.ts'
-import { openUnderTest } from '../engine/providerUnderTest.ts'
+import { openUnderTest, providerUnderTest } from '../engine/providerUnderTest.ts'
 import { distance, encodeCase, type Oracle, predictCase, predictTree, readOracle } from './oracle.ts'
 
-const longTest = 300_000 // milliseconds; half a minute each on two quiet cores
+const longTest = providerUnderTest === 'cpu' ? 300_000 : 7_200_000 // milliseconds; half a minute each on two quiet cores
 
 const oracle = readOracle()
 const tolerance = 1e-3 // log-probability

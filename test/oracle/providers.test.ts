@@ -1,7 +1,7 @@
 /**
  * The embedded model on another execution provider against cpu, the same graph on both: cpu multiplies in 4 bits here
- * too. `LACUNA_PROVIDER=webgpu npx vitest run test/oracle/providers.test.ts`; software Vulkan takes some minutes.
- * Skipped without that variable: no test needs a device.
+ * too. `LACUNA_PROVIDER=webgpu npx vitest run test/oracle/providers.test.ts test/oracle/parity.test.ts`, which holds the
+ * numbers against PyTorch's; software Vulkan takes an hour. Skipped without that variable: no test needs a device.
  */
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -18,11 +18,10 @@ import { range, someIds } from '../engine/engine.case.ts'
 import { providerUnderTest } from '../engine/providerUnderTest.ts'
 import { parseMarked } from '../markup.ts'
 import { randomBundle } from '../model/randomBundle.ts'
-import { predictCase, readOracle } from './oracle.ts'
 
 const never = new AbortController().signal
 const why = 'set LACUNA_PROVIDER to one that this machine has'
-const longTest = 1_500_000 // milliseconds
+const longTest = 7_200_000 // milliseconds
 
 const marked = [
   'class Point:\n    def __init__(self, x, y):\n        self.x = x\n        self.y = ║\n',
@@ -36,34 +35,6 @@ const marked = [
 ]
 
 describe.skipIf(providerUnderTest === 'cpu')(`${providerUnderTest} against cpu (skipped on cpu: ${why})`, () => {
-  test('gives the same best tokens', { timeout: longTest }, async () => {
-    const bundle = await openBundle(await resolveModel())
-    const oracle = readOracle()
-    const open = (provider: string) =>
-      openOnnxEngine(engineOptions(bundle, { providers: [provider], weights: 'stored' }))
-    const [cpu, other] = [await open('cpu'), await open(providerUnderTest)]
-    expect(other.report.provider, JSON.stringify(other.report.passedOver)).toBe(providerUnderTest)
-    let [rows, same, largest] = [0, 0, 0]
-    const parts: number[] = []
-    for (const one of oracle.cases) {
-      const [wanted, found] = [await predictCase(cpu, oracle, one), await predictCase(other, oracle, one)]
-      for (const [i, [best]] of wanted.topIds.entries()) {
-        rows++
-        if (found.topIds[i]![0] === best) same++
-        const at = found.topIds[i]!.indexOf(best!)
-        if (at < 0) continue
-        parts.push(Math.abs(found.topLogProbs[i]![at]! - wanted.topLogProbs[i]![0]!))
-        largest = Math.max(largest, parts.at(-1)!)
-      }
-    }
-    await Promise.all([cpu.close(), other.close()])
-    const median = parts.toSorted((a, b) => a - b)[parts.length >> 1]!
-    process.stderr.write(
-      `${providerUnderTest}: same best token in ${same} of ${rows} rows; its log-probability is ${median.toExponential(1)} apart at the median, ${largest.toExponential(1)} at the most\n`,
-    )
-    expect(same / rows).toBeGreaterThanOrEqual(0.97)
-  })
-
   test('completes the same', { timeout: longTest }, async () => {
     const dir = await resolveModel()
     const all: { text: string; stepMs: number }[][] = []

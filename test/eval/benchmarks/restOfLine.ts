@@ -46,7 +46,7 @@ export async function restOfLine(
       group: languageId,
       languageId,
       text,
-      nearby: alone ? [] : await beside(join(folder, path)),
+      nearby: alone ? [] : await beside(join(folder, path), [join(folder, path.split('/')[0]!)]), // a package is a project
       offset,
       scope: 'line',
       maxTokens,
