@@ -16,6 +16,7 @@ import { drawGaps, type GapCase } from './gapCases.ts'
 import { commandLine } from './options.ts'
 
 interface Way {
+  readonly drafted?: boolean // written from the left, as the default model was taught; otherwise all rows of a canvas see each other
   readonly model?: Partial<SessionModel>
   readonly length?: () => Length // in place of the model's
 }
@@ -40,6 +41,7 @@ function growing(sizes: readonly number[]): Way {
 }
 
 const ways: Readonly<Record<string, Way>> = {
+  'drafted (the default)': { drafted: true },
   'last 8': {},
   'anywhere 8': early({ kind: 'anywhere' }),
   'from-right 8, 0.9': early({ kind: 'from-right', sure: 0.9 }),
@@ -109,11 +111,12 @@ async function measureAll(): Promise<void> {
 async function measure(rooms: Rooms, { text, offset, languageId, truth }: GapCase): Promise<Place> {
   const { held } = planGap(text, offset, rooms.model)
   const outcomes: Record<string, Outcome> = {}
-  for (const [name, { model, length }] of Object.entries(ways)) {
+  for (const [name, { drafted, model, length }] of Object.entries(ways)) {
     if (values.without === name) continue
     const withWay: Rooms = {
       ...rooms,
-      model: { ...rooms.model, ...model },
+      ...(drafted ? {} : { canvases: undefined }),
+      model: { ...rooms.model, ...(drafted ? {} : { drafting: undefined }), ...model },
       denoiser: length ? overriding(rooms.denoiser, length()) : rooms.denoiser,
     }
     const certainty = { giveUp: Number(values.floor), show: 0 }
