@@ -27,7 +27,15 @@ export interface Browser {
 }
 
 /** Key codes as of old, which pages still read. */
-const codes: Readonly<Record<string, number>> = { Backspace: 8, Tab: 9, ArrowRight: 39 }
+const codes: Readonly<Record<string, number>> = {
+  Backspace: 8,
+  Tab: 9,
+  Enter: 13,
+  Escape: 27,
+  ' ': 32,
+  ArrowRight: 39,
+  ArrowDown: 40,
+}
 
 export async function startBrowser(url: string): Promise<Browser> {
   const folder = await mkdtemp(join(tmpdir(), 'lacuna-chromium-'))
