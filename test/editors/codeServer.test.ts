@@ -11,7 +11,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseMarked } from '../markup.ts'
 import { type Browser, startBrowser, whyNoBrowser } from './browser.ts'
 import { buildServers } from './buildServers.ts'
-import { type Case, caseNamed, cases, knownTexts, othersWords, twoServers } from './cases.ts'
+import { type Case, caseNamed, cases, knownTexts, othersWords, otherWay, twoServers, twoWays } from './cases.ts'
 import { type CodeServer, startCodeServer, whyNoCodeServer } from './codeServer.ts'
 import { putOtherExtension } from './otherExtension.ts'
 import { printed } from './printed.ts'
@@ -112,6 +112,31 @@ describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { 
         await browser.type(each.fill.slice(0, 3))
         await until('the rest', ({ ghost }) => ghost === each.fill.slice(3))
       })
+    })
+
+    test('the next candidate, the one before it, and the next one taken', async () => {
+      const path = await typed(twoWays)
+      await shown(twoWays, alone(twoWays.fill))
+      for (const [key, other] of [
+        ['alt+]', otherWay],
+        ['alt+[', twoWays],
+        ['alt+]', otherWay],
+      ] as const) {
+        await browser.key(key)
+        await until('the other candidate', alone(other.fill))
+      }
+      await browser.key('Tab')
+      await expectSaved(path, otherWay.filled)
+    })
+
+    test('taken, then undone alone', async () => {
+      const each = caseNamed('end of a line')
+      const path = await typed(each)
+      await shown(each, alone(each.fill))
+      await browser.key('Tab')
+      await until('no ghost text', alone(''))
+      await browser.key('ctrl+z')
+      await expectSaved(path, each.text)
     })
 
     test("late, VS Code's words are there instead: ours goes on from the chosen one, and each is taken", async () => {

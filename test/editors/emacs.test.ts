@@ -344,10 +344,19 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode${reason && ` (skipped: ${reason}
   test('changed between request and answer: nothing typed is lost', () => checkChanged(emacs))
 
   test.each(cases)('its own ghost text: $name', async (each) => {
-    const path = await typed(emacs, each)
-    await emacs.until('ghost text', ({ others }) => others.includes(each.fill))
+    const path = await shownByLsp(emacs, each)
     await emacs.terminal.keys('M-Enter')
     await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
+    await expectWritten(emacs, path, each.filled)
+  })
+
+  test('its own ghost text, typed along, is not doubled', async () => {
+    const each = caseNamed('end of a line')
+    const path = await shownByLsp(emacs, each)
+    await emacs.terminal.type(each.fill.slice(0, 3))
+    await emacs.until('the rest', ({ others }) => others.includes(each.fill.slice(3)) && !others.includes(each.fill))
+    await emacs.terminal.keys('M-Enter')
+    await emacs.until('it in the buffer', ({ text }) => text === each.filled)
     await expectWritten(emacs, path, each.filled)
   })
 })
@@ -375,8 +384,7 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode with another server${reason && `
   })
 
   test('its own ghost text', async () => {
-    const path = await typed(emacs, twoServers)
-    await emacs.until('ghost text', ({ others }) => others.includes(twoServers.fill))
+    const path = await shownByLsp(emacs, twoServers)
     await emacs.terminal.keys('M-Enter')
     await emacs.until('it in the buffer', ({ text }) => text === twoServers.filled)
     await expectWritten(emacs, path, twoServers.filled)
@@ -483,6 +491,21 @@ async function checkLighter(emacs: Emacs): Promise<void> {
     await rm(env.LACUNA_STALL!)
   }
   await emacs.until('no more', ({ lighter, ghost }) => lighter === ' Lacuna' && ghost === caseNamed('tabs').fill)
+}
+
+/** It asks after a key, and nobody before the server is there. */
+async function shownByLsp(emacs: Emacs, each: Case): Promise<string> {
+  const path = await typed(emacs, each)
+  for (let tries = 0; ; tries++) {
+    try {
+      await emacs.until('ghost text', ({ others }) => others.includes(each.fill), 4000)
+      return path
+    } catch (error) {
+      if (tries === 5) throw error
+      await emacs.terminal.keys('BSpace')
+      await emacs.terminal.type(each.text[each.cursor - 1]!)
+    }
+  }
 }
 
 /** Its menu asks once, and nobody before the server is there. */
