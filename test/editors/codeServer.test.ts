@@ -41,6 +41,17 @@ const tab = `document.querySelector('.tab.active')?.textContent ?? ''`
 const inRuby = (each: Case): Case => ({ ...each, file: each.file.replace('.py', '.rb') })
 const eager = { '[ruby]': { 'editor.quickSuggestions': { other: 'on' } } }
 
+/** Where our server's menu would open. */
+const beforeMenus: readonly Case[] = [
+  { before: 'return ', of: caseNamed('end of a line') },
+  { before: 'self.', of: caseNamed('tabs') },
+].map(({ before, of }) => {
+  const cursor = of.filled.indexOf(before, of.cursor - 10) + before.length
+  const fill = of.filled.slice(cursor, of.cursor + of.fill.length)
+  const text = of.filled.slice(0, cursor) + of.filled.slice(cursor + fill.length)
+  return { ...of, name: `after '${before}'`, text, cursor, fill }
+})
+
 /** The model goes on from a word that the other server has. */
 const together: Case = {
   name: 'both at once',
@@ -98,6 +109,8 @@ describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { 
 
     test.each(cases)('ghost text: $name', (each) => checkTaken(each))
 
+    test.each(beforeMenus)('ghost text: $name', (each) => checkTaken(each))
+
     test('a word of it, then the rest', async () => {
       const each = caseNamed('end of a line')
       await checkTaken(each, async () => {
@@ -149,6 +162,21 @@ describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { 
       await until('both', ({ ghost, menu }) => ghost === each.fill && menu.join() === 'width')
       await browser.key('Tab')
       await until('the rest', ({ ghost, menu }) => ghost === ' * height' && menu.length === 0)
+      await browser.key('Tab')
+      await expectSaved(path, each.filled)
+    })
+
+    test('late, where no menu has a word either: ours comes at the next key', async () => {
+      const each = { ...caseNamed('end of a line'), file: twoServers.file } // where the other server answers for all
+      const path = await stalled(async () => {
+        const path = await typed(each)
+        await sleep(1500)
+        return path
+      })
+      await sleep(1000)
+      expect(await browser.evaluate<Seen>(seen)).toEqual({ ghost: '', menu: [] })
+      await browser.type(each.fill[0]!)
+      await until('the rest', alone(each.fill.slice(1)))
       await browser.key('Tab')
       await expectSaved(path, each.filled)
     })

@@ -97,9 +97,7 @@ describe.skipIf(reason !== '')(`Emacs, ghost text from a server of its own${reas
     const each = caseNamed('end of a line')
     const path = await shown(emacs, each)
     await emacs.terminal.keys('Tab')
-    await emacs.until('it in the buffer', ({ text }) => text === each.filled)
-    await emacs.terminal.keys('C-_')
-    await expectWritten(emacs, path, each.text)
+    await checkUndone(emacs, each, path)
   })
 
   test('the next candidate, the one before it, and the next one taken', async () => {
@@ -175,6 +173,16 @@ describe.skipIf(reason !== '')(`Emacs, eglot's completion${reason && ` (skipped:
     await emacs.terminal.keys('C-M-i')
     await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
     await expectWritten(emacs, path, each.filled)
+  })
+
+  test('changed between request and answer: nothing typed is lost', () => checkChanged(emacs, 'C-M-i'))
+
+  test('taking can be undone alone', async () => {
+    const each = caseNamed('end of a line')
+    const path = await typed(emacs, each)
+    await emacs.until('the server', ({ managed }) => managed)
+    await emacs.terminal.keys('C-M-i')
+    await checkUndone(emacs, each, path)
   })
 })
 
@@ -316,6 +324,18 @@ describe.skipIf(reason !== '').each(menus)(
       await expectWritten(emacs, path, each.filled)
     })
 
+    test('taking can be undone alone', async ({ skip }) => {
+      if (!(await has(emacs, menu.needs))) skip(`no ${menu.needs}`)
+      const each = caseNamed('end of a line')
+      const path = await typed(emacs, each)
+      await emacs.until('the menu', ({ menu }) => menu)
+      await emacs.terminal.until('it on the screen', (text) => text.includes(`${wordOf(each)}${each.fill}`))
+      await emacs.terminal.keys('Enter')
+      // With corfu the letter before it goes, too.
+      const text = menu.name === 'corfu' ? each.text.replace('wi\n', 'w\n') : each.text
+      await checkUndone(emacs, { ...each, text }, path)
+    })
+
     test('changed between request and answer: nothing typed is lost', async ({ skip }) => {
       if (!(await has(emacs, menu.needs))) skip(`no ${menu.needs}`)
       await checkChanged(emacs)
@@ -343,11 +363,20 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode${reason && ` (skipped: ${reason}
 
   test('changed between request and answer: nothing typed is lost', () => checkChanged(emacs))
 
+  test('the same, asked by hand', () => checkChanged(emacs, 'C-M-i'))
+
   test.each(cases)('its own ghost text: $name', async (each) => {
     const path = await shownByLsp(emacs, each)
     await emacs.terminal.keys('M-Enter')
     await emacs.until('it in the buffer', ({ text }) => text === each.filled.replaceAll('\r\n', '\n'))
     await expectWritten(emacs, path, each.filled)
+  })
+
+  test('its own ghost text: taking can be undone alone', async () => {
+    const each = caseNamed('end of a line')
+    const path = await shownByLsp(emacs, each)
+    await emacs.terminal.keys('M-Enter')
+    await checkUndone(emacs, each, path)
   })
 
   test('its own ghost text, typed along, is not doubled', async () => {
@@ -521,11 +550,13 @@ async function listed(emacs: Emacs, words: readonly string[]): Promise<void> {
   }
 }
 
-/** Asked by hand and unasked, in a menu and for ghost text: whatever that editor does then. */
-async function checkChanged(emacs: Emacs): Promise<void> {
+/** @param keys by which it is asked, where it does not ask by itself. */
+async function checkChanged(emacs: Emacs, ...keys: string[]): Promise<void> {
   const each = caseNamed('end of a line')
   const path = await stalled(async () => {
     const path = await typed(emacs, each)
+    await emacs.until('the server', ({ managed }) => managed)
+    if (keys.length > 0) await emacs.terminal.keys(...keys)
     await sleep(600)
     await emacs.terminal.type('re')
     await sleep(300)
@@ -534,6 +565,12 @@ async function checkChanged(emacs: Emacs): Promise<void> {
   await sleep(800)
   await emacs.terminal.keys('C-g')
   await expectWritten(emacs, path, each.text.replace('return wi', 'return wire'))
+}
+
+async function checkUndone(emacs: Emacs, each: Case, path: string): Promise<void> {
+  await emacs.until('it in the buffer', ({ text }) => text === each.filled)
+  await emacs.terminal.keys('C-_')
+  await expectWritten(emacs, path, each.text)
 }
 
 async function stalled<Result>(work: () => Promise<Result>): Promise<Result> {
