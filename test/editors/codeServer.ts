@@ -40,7 +40,8 @@ export async function startCodeServer(
   }
   const workspace = join(folder, 'work')
   await mkdir(workspace, { recursive: true })
-  const env = { ...process.env, HOME: folder, ...more }
+  const { PORT: _, ...outer } = process.env // it would listen there
+  const env = { ...outer, HOME: folder, ...more }
   const homes = ['--user-data-dir', join(folder, 'data'), '--extensions-dir', join(folder, 'extensions')]
   await run(program, [...homes, '--install-extension', extension], { env })
   const args = [
