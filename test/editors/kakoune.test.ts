@@ -109,6 +109,7 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
         await terminal!.keys('BSpace')
         await sleep(300)
         await terminal!.type(lastKey)
+        await sleep(300) // until then the menu is that of the text before
       }
     }
   }

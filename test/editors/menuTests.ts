@@ -87,12 +87,11 @@ export function testMenu(work: Work, editor: MenuEditor): void {
     await expectWritten(path, twoServers.text.replace('return pai', `return ${word}`))
   })
 
-  /** Without a rest: what was written is asked about, and the menu then has it alone. */
   async function choose(line: string): Promise<void> {
     for (let tries = 0; ; tries++) {
       await editor.terminal().keys(editor.next)
       try {
-        return void (await editor.terminal().until(line, (screen) => screen.includes(line), 300))
+        return void (await editor.terminal().until(line, (screen) => screen.includes(line), 800))
       } catch (error) {
         if (tries === 5) throw error
       }

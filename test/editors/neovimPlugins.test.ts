@@ -211,6 +211,7 @@ async function listed(neovim: Neovim, words: readonly string[]) {
       await neovim.keys('<BS>')
       await sleep(300)
       await neovim.keys('i')
+      await sleep(300) // until then the menu is that of the text before
     }
   }
 }
