@@ -18,7 +18,7 @@ export function whyNoBrowser(): string | undefined {
 export interface Browser {
   /** What the expression is on the page, as JSON knows it. */
   evaluate<Value>(expression: string): Promise<Value>
-  /** Pressed and released: a letter, or a key by its name, `ctrl+` before it. */
+  /** Pressed and released: a letter, or a key by its name, `ctrl+` or `alt+` before it. */
   key(name: string): Promise<void>
   type(text: string): Promise<void>
   /** @throws {Error} with the last value, and where a picture of the page is, when none was accepted within `withinMs`. */
@@ -27,7 +27,20 @@ export interface Browser {
 }
 
 /** Key codes as of old, which pages still read. */
-const codes: Readonly<Record<string, number>> = { Backspace: 8, Tab: 9, ArrowRight: 39 }
+const codes: Readonly<Record<string, number>> = {
+  Backspace: 8,
+  Tab: 9,
+  Enter: 13,
+  Escape: 27,
+  ' ': 32,
+  ArrowRight: 39,
+  ArrowDown: 40,
+  '[': 219,
+  ']': 221,
+}
+
+/** What the key is called that makes this character. */
+const names: Readonly<Record<string, string>> = { ' ': 'Space', '[': 'BracketLeft', ']': 'BracketRight' }
 
 export async function startBrowser(url: string): Promise<Browser> {
   const folder = await mkdtemp(join(tmpdir(), 'lacuna-chromium-'))
@@ -57,15 +70,14 @@ export async function startBrowser(url: string): Promise<Browser> {
       return result.value
     },
     async key(name) {
-      const ctrl = name.startsWith('ctrl+')
-      const key = ctrl ? name.slice('ctrl+'.length) : name
+      const [, held, key = ''] = /^(?:(ctrl|alt)\+)?(.+)$/.exec(name) ?? []
       const letter = key.length === 1 ? key.toUpperCase().charCodeAt(0) : 0
-      const text = key.length === 1 && !ctrl ? { text: key } : {}
+      const text = key.length === 1 && !held ? { text: key } : {}
       const pressed = {
         key,
-        code: /^[a-z]$/i.test(key) ? `Key${key.toUpperCase()}` : key === ' ' ? 'Space' : key,
+        code: /^[a-z]$/i.test(key) ? `Key${key.toUpperCase()}` : (names[key] ?? key),
         windowsVirtualKeyCode: codes[key] ?? (/[A-Z0-9]/.test(String.fromCharCode(letter)) ? letter : 0),
-        modifiers: ctrl ? 2 : 0,
+        modifiers: held === 'ctrl' ? 2 : held === 'alt' ? 1 : 0,
       }
       await page('Input.dispatchKeyEvent', {
         type: text.text === undefined ? 'rawKeyDown' : 'keyDown',

@@ -1,4 +1,4 @@
-/** VS Code's workbench and extension host as code-server runs them, with homes of their own and one extension installed. */
+/** VS Code's workbench and extension host as code-server runs them, with homes of their own, ours installed. */
 import { execFile, spawn, spawnSync } from 'node:child_process'
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ export interface CodeServer {
   close(): Promise<void>
 }
 
-/** @param folder is written to; the workspace is `work` inside. */
+/** @param folder is written to: the workspace is `work` inside; `extensions` may be there already, with others in it. */
 export async function startCodeServer(
   folder: string,
   extension: string,
@@ -40,7 +40,8 @@ export async function startCodeServer(
   }
   const workspace = join(folder, 'work')
   await mkdir(workspace, { recursive: true })
-  const env = { ...process.env, HOME: folder, ...more }
+  const { PORT: _, ...outer } = process.env // it would listen there
+  const env = { ...outer, HOME: folder, ...more }
   const homes = ['--user-data-dir', join(folder, 'data'), '--extensions-dir', join(folder, 'extensions')]
   await run(program, [...homes, '--install-extension', extension], { env })
   const args = [

@@ -27,7 +27,11 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
   afterEach(() => terminal?.close())
   let lastKey = ''
 
-  testMenu(work, { typed, type: (text) => terminal!.type(text, 60), menu, take, expectWritten })
+  testMenu(work, {
+    ...{ terminal: () => terminal!, typed, type: (text) => terminal!.type(text, 60), menu, take, expectWritten },
+    next: 'C-n',
+    close: async () => {}, // leaving insert mode takes it
+  })
 
   test("with our engine stalled the other server's menu comes all the same", async () => {
     await writeFile(work.stall, '')
@@ -105,6 +109,7 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
         await terminal!.keys('BSpace')
         await sleep(300)
         await terminal!.type(lastKey)
+        await sleep(300) // until then the menu is that of the text before
       }
     }
   }

@@ -5,7 +5,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
-import { type Case, caseNamed, cases, knownTexts, wordOf } from './cases.ts'
+import { type Case, caseNamed, cases, knownTexts, othersWords, twoServers, wordOf } from './cases.ts'
+import type { Terminal } from './terminal.ts'
 
 /** Of a suite, from its start to its end. */
 export interface Work {
@@ -34,16 +35,22 @@ export function openWork(name: string): Work {
 }
 
 export interface MenuEditor {
-  /** Types the last character before the mark of a new file. @returns its path. */
-  typed(each: Case): Promise<string>
+  terminal(): Terminal
+  /** Types the last character before the mark of a new file, ours running or these servers. @returns its path. */
+  typed(each: Case, servers?: readonly string[]): Promise<string>
   /** A pace as a person's. */
   type(text: string): Promise<void>
   menu(label: string): Promise<void>
   take(label: string): Promise<void>
+  /** By this key the menu's next item is chosen, and written into the line. */
+  readonly next: string
+  /** What was chosen is taken. */
+  close(): Promise<void>
   expectWritten(path: string, text: string): Promise<void>
 }
 
-export function testMenu(work: Work, { typed, type, menu, take, expectWritten }: MenuEditor): void {
+export function testMenu(work: Work, editor: MenuEditor): void {
+  const { typed, type, menu, take, expectWritten } = editor
   test.each(cases)('$name', async (each) => {
     const path = await typed(each)
     await take(wordOf(each) + each.fill)
@@ -69,4 +76,25 @@ export function testMenu(work: Work, { typed, type, menu, take, expectWritten }:
     await sleep(800)
     await expectWritten(path, each.text.replace('return wi', 'return wire'))
   })
+
+  const ours = wordOf(twoServers) + twoServers.fill
+  test.each([...othersWords, ours])('beside a second server, both in the menu: %s is taken', async (word) => {
+    const path = await typed(twoServers, ['other', 'lacuna'])
+    await menu(ours)
+    await editor.terminal().until("the other's words", (screen) => othersWords.every((other) => screen.includes(other)))
+    await choose(`return ${word}`)
+    await editor.close()
+    await expectWritten(path, twoServers.text.replace('return pai', `return ${word}`))
+  })
+
+  async function choose(line: string): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      await editor.terminal().keys(editor.next)
+      try {
+        return void (await editor.terminal().until(line, (screen) => screen.includes(line), 800))
+      } catch (error) {
+        if (tries === 5) throw error
+      }
+    }
+  }
 }

@@ -9,8 +9,8 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
-import { cases, knownTexts, othersWords, twoServers } from './cases.ts'
-import { expectWritten, findNeovim, type Neovim, startNeovim, typed } from './neovim.ts'
+import { caseNamed, cases, knownTexts, othersWords, twoServers, wordOf } from './cases.ts'
+import { expectWritten, findNeovim, type Neovim, type NeovimState, startNeovim, typed } from './neovim.ts'
 
 const found = findNeovim()
 const program = 'program' in found ? found.program : ''
@@ -20,6 +20,7 @@ const plugins = [
   {
     name: 'nvim-cmp',
     needs: ['nvim-cmp', 'cmp-nvim-lsp'],
+    toTheFirst: 1,
     lua: `
 local cmp = require('cmp')
 require('cmp_nvim_lsp').setup()
@@ -34,6 +35,7 @@ cmp.setup({
   {
     name: 'blink.cmp',
     needs: ['blink.cmp'],
+    toTheFirst: 0,
     // Its matcher in Rust is a download.
     lua: `
 vim.lsp.config('*', { capabilities = require('blink.cmp').get_lsp_capabilities() })
@@ -55,7 +57,7 @@ let env: Record<string, string>
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'lacuna-servers-'))
   servers = await buildServers(folder)
-  env = { LACUNA_KNOWN: join(folder, 'known.json') }
+  env = { LACUNA_KNOWN: join(folder, 'known.json'), LACUNA_STALL: join(folder, 'stall') }
   await writeFile(env.LACUNA_KNOWN!, JSON.stringify(knownTexts))
 })
 afterAll(() => rm(folder, { recursive: true, force: true }))
@@ -120,6 +122,18 @@ for (const plugin of plugins) {
       await expectWritten(neovim, path, each.filled)
     })
 
+    test('what is typed along is not doubled', async () => {
+      const each = caseNamed('end of a line')
+      const path = await typed(neovim, each)
+      const offered = ({ menu }: NeovimState) => menu.includes(wordOf(each) + each.fill)
+      await neovim.until('the menu', offered)
+      await neovim.keys(each.fill.slice(0, 3))
+      await neovim.until('the menu', (state) => state.lines[1] === '    return width' && offered(state))
+      await neovim.keys('<CR>')
+      await neovim.until('it in the buffer', ({ lines }) => lines[1] === '    return width * height')
+      await expectWritten(neovim, path, each.filled)
+    })
+
     test('the ghost text comes when the menu closes and goes when it opens, and the key takes it', async () => {
       const path = await typed(neovim, twoServers)
       await neovim.until('the menu', ({ menu, ghost }) => menu.length > 0 && ghost === '')
@@ -134,4 +148,70 @@ for (const plugin of plugins) {
       await expectWritten(neovim, path, twoServers.filled)
     })
   })
+
+  describe.skipIf(plugin.reason !== '')(`${plugin.name} with ours and the other server's${plugin.skipped}`, () => {
+    let neovim: Neovim
+    beforeAll(async () => {
+      neovim = await startNeovim(program, plugin.lua + ours('menu = true') + other(), env)
+    })
+    afterAll(() => neovim?.close())
+
+    const words = [...othersWords, wordOf(twoServers) + twoServers.fill]
+    test.each(words)('both in the menu: %s is taken', async (word) => {
+      const path = await typed(neovim, twoServers)
+      const { menu } = await listed(neovim, words)
+      await neovim.keys('<Down>'.repeat(menu.indexOf(word) + plugin.toTheFirst))
+      await neovim.keys('<CR>')
+      await neovim.until('it in the buffer', ({ lines }) => lines.includes(`    return ${word}`))
+      await expectWritten(neovim, path, twoServers.text.replace('return pai', `return ${word}`))
+    })
+
+    test("with our engine stalled the other server's menu comes all the same", async () => {
+      await writeFile(env.LACUNA_STALL!, '')
+      try {
+        const path = await typed(neovim, twoServers)
+        const began = performance.now()
+        const { menu } = await neovim.until('the menu', ({ menu }) => [...menu].sort().join() === othersWords.join())
+        const tookMs = performance.now() - began
+        process.stderr.write(`${plugin.name}: the other server's menu after ${Math.round(tookMs)} ms, ours stalled\n`)
+        expect(tookMs).toBeLessThan(1500)
+        await neovim.keys('<CR>')
+        await neovim.until('it in the buffer', ({ lines }) => lines.includes(`    return ${menu[0]}`))
+        await expectWritten(neovim, path, twoServers.text.replace('return pai', `return ${menu[0]}`))
+      } finally {
+        await rm(env.LACUNA_STALL!, { force: true })
+      }
+    })
+
+    test('changed between request and answer: nothing typed is lost, the old answer is not taken', async () => {
+      const each = caseNamed('end of a line')
+      await writeFile(env.LACUNA_STALL!, '')
+      try {
+        const path = await typed(neovim, each)
+        await sleep(400)
+        await neovim.keys('re')
+        await rm(env.LACUNA_STALL!)
+        await sleep(800)
+        expect((await neovim.state()).menu.filter((label) => label.includes(each.fill))).toEqual([])
+        await expectWritten(neovim, path, each.text.replace('return wi', 'return wire'))
+      } finally {
+        await rm(env.LACUNA_STALL!, { force: true })
+      }
+    })
+  })
+}
+
+/** What is late comes at the next key. */
+async function listed(neovim: Neovim, words: readonly string[]) {
+  for (let tries = 0; ; tries++) {
+    try {
+      return await neovim.until('the menu', ({ menu }) => words.every((word) => menu.includes(word)), 3000)
+    } catch (error) {
+      if (tries === 5) throw error
+      await neovim.keys('<BS>')
+      await sleep(300)
+      await neovim.keys('i')
+      await sleep(300) // until then the menu is that of the text before
+    }
+  }
 }

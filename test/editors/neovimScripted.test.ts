@@ -9,7 +9,7 @@ import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
-import { caseNamed, cases, knownTexts, otherWay, twoServers, twoWays } from './cases.ts'
+import { caseNamed, cases, knownTexts, othersWords, otherWay, twoServers, twoWays, wordOf } from './cases.ts'
 import { expectWritten, findNeovim, findNeovim011, type Neovim, startNeovim, typed } from './neovim.ts'
 import { keepCapture, startTerminal, whyNoTerminal } from './terminal.ts'
 
@@ -255,6 +255,36 @@ describe.skipIf(reasonOf(older) !== '')(`Neovim 0.11${reasonOf(older) && ` (skip
     await neovim.keys('<C-n><C-y>')
     await expectWritten(neovim, path, each.filled)
   })
+
+  test('what is typed along is not doubled', async () => {
+    const each = caseNamed('end of a line')
+    const path = await typed(neovim, each)
+    await neovim.keys('<C-x><C-o>')
+    await neovim.until('the menu', ({ menu }) => menu.some((label) => label.includes(each.fill)))
+    await neovim.keys(each.fill.slice(0, 3))
+    await neovim.until(
+      'the menu',
+      ({ menu, lines }) => lines[1] === '    return width' && menu.some((label) => label.includes(each.fill)),
+    )
+    await neovim.keys('<C-n><C-y>')
+    await expectWritten(neovim, path, each.filled)
+  })
+
+  test('changed between request and answer: nothing typed is lost', async () => {
+    const each = caseNamed('end of a line')
+    await writeFile(env.LACUNA_STALL!, '')
+    try {
+      const path = await typed(neovim, each)
+      await neovim.keys('<C-x><C-o>')
+      await sleep(300)
+      await neovim.keys('re')
+      await rm(env.LACUNA_STALL!)
+      await sleep(600)
+      await expectWritten(neovim, path, each.text.replace('return wi', 'return wire'))
+    } finally {
+      await rm(env.LACUNA_STALL!, { force: true })
+    }
+  })
 })
 
 describe.skipIf(reasonOf(older) !== '')(
@@ -267,8 +297,29 @@ describe.skipIf(reasonOf(older) !== '')(
     afterAll(() => neovim?.close())
 
     test('with our engine stalled the menu comes all the same', () => checkOtherMenu(neovim, 'Neovim 0.11'))
+
+    const words = [...othersWords, wordOf(twoServers) + twoServers.fill]
+    test.each(words)('both in the menu: %s is taken', async (word) => {
+      const path = await typed(neovim, twoServers)
+      const menu = await bothListed(neovim, words)
+      await neovim.keys(`${'<C-n>'.repeat(menu.indexOf(word) + 1)}<C-y>`)
+      await expectWritten(neovim, path, twoServers.text.replace('return pai', `return ${word}`))
+    })
   },
 )
+
+/** What is late comes when asked for again. */
+async function bothListed(neovim: Neovim, words: readonly string[]): Promise<readonly string[]> {
+  for (let tries = 0; ; tries++) {
+    await neovim.keys('<C-x><C-o>')
+    try {
+      return (await neovim.until('both', ({ menu }) => words.every((word) => menu.includes(word)), 2000)).menu
+    } catch (error) {
+      if (tries === 5) throw error
+      await neovim.keys('<C-e>')
+    }
+  }
+}
 
 async function checkOtherMenu(neovim: Neovim, name: string): Promise<void> {
   await writeFile(env.LACUNA_STALL!, '')
