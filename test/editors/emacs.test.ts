@@ -3,7 +3,7 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
 import { type Case, caseNamed, cases, knownTexts, othersWords, otherWay, twoServers, twoWays, wordOf } from './cases.ts'
 import { type Emacs, findEmacs, startEmacs } from './emacs.ts'
@@ -437,31 +437,46 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode with another server${reason && `
 })
 
 describe.skipIf(reason !== '')(`Emacs and the embedded model${reason && ` (skipped: ${reason})`}`, () => {
-  let emacs: Emacs
-  beforeAll(async () => {
-    const server = lispCommand(resolve('dist/main.js'), '--stdio')
-    emacs = await startEmacs(
-      program,
-      `(setq lacuna-command ${server} lacuna-settings '(:showAbove 0 :logLevel "debug"))\n(global-lacuna-mode)`,
-    )
-  })
-  afterAll(() => emacs?.close())
+  let emacs: Emacs | undefined
+  afterEach(() => emacs?.close())
+  const server = lispCommand(resolve('dist/main.js'), '--stdio')
 
   test('shows and takes what `lacuna complete` prints', async () => {
+    const settings = `'(:showAbove 0 :logLevel "debug")`
+    emacs = await startEmacs(
+      program,
+      `(setq lacuna-command ${server} lacuna-settings ${settings})\n(global-lacuna-mode)`,
+    )
+    const each = await printedCase()
+    const path = await typed(emacs, each)
+    const { ghost } = await emacs.until('ghost text', ({ ghost, waiting }) => ghost !== '' && !waiting, 100_000)
+    expect(ghost).toBe(each.fill)
+    await emacs.terminal.keys('Tab')
+    await expectWritten(emacs, path, each.filled)
+  }, 180_000)
+
+  test('lsp-mode shows and takes it too', async () => {
+    emacs = await startEmacs(program, lspMode('(:showAbove 0)', '', server), env)
+    const each = await printedCase()
+    const path = await shownByLsp(emacs, each)
+    await emacs.terminal.keys('M-Enter')
+    await emacs.until('it in the buffer', ({ text }) => text === each.filled)
+    await expectWritten(emacs, path, each.filled)
+  }, 180_000)
+
+  async function printedCase(): Promise<Case> {
     const text = (await readFile('test/bench/files/stack.py', 'utf8')).replace('return \n', 'return s\n')
     const cursor = text.indexOf('return s\n') + 'return s'.length
-    const path = await typed(emacs, { name: '', file: 'stack.py', text, cursor, fill: '', filled: '' })
-    const { ghost } = await emacs.until('ghost text', ({ ghost, waiting }) => ghost !== '' && !waiting, 100_000)
     const copy = join(folder, 'stack.py')
     await writeFile(copy, text)
-    expect(`${ghost}\n`).toBe(await printed(copy, text, cursor))
-    await emacs.terminal.keys('Tab')
-    await expectWritten(emacs, path, text.slice(0, cursor) + ghost + text.slice(cursor))
-  }, 180_000)
+    const fill = (await printed(copy, text, cursor)).slice(0, -1)
+    const filled = text.slice(0, cursor) + fill + text.slice(cursor)
+    return { name: '', file: 'stack.py', text, cursor, fill, filled }
+  }
 })
 
-function lspMode(settings: string, more = ''): string {
-  return `(setq lacuna-command ${scripted()})
+function lspMode(settings: string, more = '', command = scripted()): string {
+  return `(setq lacuna-command ${command})
 (setq lsp-keymap-prefix "C-c l" lsp-auto-guess-root t lsp-guess-root-without-session t lsp-warn-no-matched-clients nil
       lsp-completion-provider :none lsp-enable-snippet nil lsp-lens-enable nil lsp-headerline-breadcrumb-enable nil lsp-session-file (expand-file-name "session" "~")
       lsp-inline-completion-idle-delay 0.3 lsp-enable-suggest-server-download nil lacuna-menu t

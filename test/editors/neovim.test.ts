@@ -1,11 +1,19 @@
 /**
  * Neovim, the client in clients/neovim, the built server and the embedded model: what is shown is what `lacuna complete`
- * prints, and what is taken is what is shown, byte for byte in the file that is written.
+ * prints, and what is taken is what is shown, byte for byte in the file that is written. Of 0.11 the menu.
  */
-import { readFile } from 'node:fs/promises'
+import { readFile, writeFile } from 'node:fs/promises'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { parseMarked } from '../markup.ts'
-import { findNeovim, type Neovim, startNeovim } from './neovim.ts'
+import {
+  embedded,
+  findNeovim,
+  findNeovim011,
+  type Neovim,
+  expectWritten as saved,
+  startNeovim,
+  typed,
+} from './neovim.ts'
 import { printed } from './printed.ts'
 
 const found = findNeovim()
@@ -133,6 +141,43 @@ describe.skipIf(reason !== '')(`Neovim${reason && ` (skipped: ${reason})`}`, () 
   async function expectWritten(path: string, text: string): Promise<void> {
     await neovim.keys('<C-\\><C-n>:write<CR>')
     await expect.poll(() => readFile(path, 'utf8'), { timeout: 5000 }).toBe(text)
+  }
+})
+
+const older = findNeovim011()
+const reason011 = 'reason' in older ? older.reason : ''
+describe.skipIf(reason011 !== '')(`Neovim 0.11${reason011 && ` (skipped: ${reason011})`}`, () => {
+  let neovim: Neovim
+  beforeAll(async () => {
+    const menu = `${embedded('completionBudgetMs = 5000')}\nvim.o.completeopt = 'menuone,noselect'`
+    neovim = await startNeovim('program' in older ? older.program : '', menu)
+  })
+  afterAll(() => neovim?.close())
+
+  test('what `lacuna complete` prints is taken from the menu', { timeout: 180_000 }, async () => {
+    const text = (await readFile('test/bench/files/stack.py', 'utf8')).replace('return \n', 'return se\n')
+    const cursor = text.indexOf('return se\n') + 'return se'.length
+    const path = await typed(neovim, { name: '', file: 'stack.py', text, cursor, fill: '', filled: '' })
+    const copy = `${neovim.folder}/copy.py`
+    await writeFile(copy, text)
+    const fill = (await printed(copy, text, cursor, '--alone')).slice(0, -1)
+    expect(fill).not.toBe('')
+    await listed(`se${fill}`)
+    await neovim.keys('<C-n><C-y>')
+    await saved(neovim, path, text.slice(0, cursor) + fill + text.slice(cursor))
+  })
+
+  /** Before the model is there the menu has nothing. */
+  async function listed(word: string): Promise<void> {
+    for (let tries = 0; ; tries++) {
+      await neovim.keys('<C-x><C-o>')
+      try {
+        return void (await neovim.until('the menu', ({ menu }) => menu.includes(word), 6000))
+      } catch (error) {
+        if (tries === 10) throw error
+        await neovim.keys('<C-e>')
+      }
+    }
   }
 })
 

@@ -168,12 +168,13 @@ export async function expectWritten(neovim: Neovim, path: string, text: string):
   await expect.poll(() => readFile(path, 'utf8'), { timeout: 5000 }).toBe(text)
 }
 
-function embedded(): string {
+/** @param settings more of them, as Lua has them. */
+export function embedded(settings = ''): string {
   return `
 require('lacuna').setup({
   cmd = { ${JSON.stringify(process.execPath)}, ${JSON.stringify(resolve('dist/main.js'))}, '--stdio' },
   -- Whether the model is sure is no question of the editor; what other tests left unfinished would end lines here.
-  settings = { showAbove = 0, nearby = false },
+  settings = { showAbove = 0, nearby = false, ${settings} },
 })`
 }
 
