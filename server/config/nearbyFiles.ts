@@ -77,7 +77,7 @@ export class NearbyFiles {
     const files: NearbyFile[] = []
     const seen = new Set<string>()
     let looked = 0
-    for (let near = [folder]; near.length > 0 && files.length < mostRead; ) {
+    for (let near = [folder]; near.length > 0 && looked < mostLooked && files.length < mostRead; ) {
       for (const each of near) seen.add(each)
       const listed = await Promise.all(near.map((each) => listingOf(each, kind)))
       const paths = listed.flatMap(({ files }) => files).slice(0, mostLooked - looked)

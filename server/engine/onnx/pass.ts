@@ -68,9 +68,9 @@ export class PassRunner {
   }
 
   /** Closes the sessions too. */
-  release(): Promise<void> {
+  async release(): Promise<void> {
     this.devicePast?.drop()
-    return releaseSessions(this.sessions)
+    await releaseSessions(this.sessions)
   }
 
   async run(groups: readonly RowGroup[], setIds: TokenIds): Promise<GroupResult[]> {
