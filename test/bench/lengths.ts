@@ -4,10 +4,11 @@
  * table of OUT. The default model has no expand token, so `expand-delete` is not among them. Hopeless lines are given up, for they take most of the time: no length is known of them.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs'
-import { openRooms } from '../../server/cli/openRooms.ts'
-import type { Denoiser } from '../../server/denoise/denoiser.ts'
+import { type OpenRooms, openRooms } from '../../server/cli/openRooms.ts'
+import { type Denoised, type DenoiseRequest, Denoiser, type OnStep } from '../../server/denoise/denoiser.ts'
 import type { EarlyEnd } from '../../server/denoise/earlyEnd.ts'
 import type { Length } from '../../server/denoise/length.ts'
+import type { Engine } from '../../server/engine/engine.ts'
 import { planGap } from '../../server/infill/plan.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { fillGap, type Rooms } from '../../server/session/fillGap.ts'
@@ -52,6 +53,21 @@ const ways: Readonly<Record<string, Way>> = {
   search: { model: { lengthMode: 'search' } },
   'last 8, threshold 0.8': { model: { threshold: 0.8 } },
   'last 8, threshold 0.7': { model: { threshold: 0.7 } },
+}
+
+/** Finds each length in this way, whatever the request says. */
+class WithLength extends Denoiser {
+  private readonly length: Length
+
+  constructor(engine: Engine, length: Length) {
+    super(engine)
+    this.length = length
+  }
+
+  override denoise(request: DenoiseRequest, signal: AbortSignal, onStep?: OnStep): Promise<Denoised> {
+    const holes = request.holes.map((hole) => ({ ...hole, length: this.length }))
+    return super.denoise({ ...request, holes }, signal, onStep)
+  }
 }
 
 interface Outcome {
@@ -108,7 +124,7 @@ async function measureAll(): Promise<void> {
   await rooms.close()
 }
 
-async function measure(rooms: Rooms, { text, offset, languageId, truth }: GapCase): Promise<Place> {
+async function measure(rooms: OpenRooms, { text, offset, languageId, truth }: GapCase): Promise<Place> {
   const { held } = planGap(text, offset, rooms.model)
   const outcomes: Record<string, Outcome> = {}
   for (const [name, { drafted, model, length }] of Object.entries(ways)) {
@@ -117,7 +133,7 @@ async function measure(rooms: Rooms, { text, offset, languageId, truth }: GapCas
       ...rooms,
       ...(drafted ? {} : { canvases: undefined }),
       model: { ...rooms.model, ...(drafted ? {} : { drafting: undefined }), ...model },
-      denoiser: length ? overriding(rooms.denoiser, length()) : rooms.denoiser,
+      denoiser: length ? new WithLength(rooms.engine, length()) : rooms.denoiser,
     }
     const certainty = { giveUp: Number(values.floor), show: 0 }
     const request = { text, offset, scope: 'line' as const, maxTokens: 48, languageId, certainty }
@@ -128,12 +144,6 @@ async function measure(rooms: Rooms, { text, offset, languageId, truth }: GapCas
     outcomes[name] = { exact: shown === truth, begins, shown, tokens, finish, steps, rows, ms: Math.round(ms.denoise) }
   }
   return { truth, truthTokens: rooms.model.encode(held + truth).length, ways: outcomes }
-}
-
-function overriding(denoiser: Denoiser, length: Length): Denoiser {
-  const denoise: Denoiser['denoise'] = (request, signal, onStep) =>
-    denoiser.denoise({ ...request, holes: request.holes.map((hole) => ({ ...hole, length })) }, signal, onStep)
-  return { denoise } as Denoiser
 }
 
 function read(path: string): Place[] {
