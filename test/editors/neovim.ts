@@ -83,7 +83,8 @@ export async function startNeovim(
   await writeFile(join(folder, 'init.lua'), config(setup))
   const home = (kind: string) => ({ [`XDG_${kind}_HOME`]: join(folder, kind.toLowerCase()) })
   const { VIM: _, NVIM: __, VIMINIT: ___, ...outer } = process.env
-  const env = { ...outer, ...home('CONFIG'), ...home('DATA'), ...home('STATE'), ...home('CACHE'), ...more }
+  const log = { NVIM_LOG_FILE: join(folder, 'nvim.log') } // else it may come to lie where the tests are run
+  const env = { ...outer, ...home('CONFIG'), ...home('DATA'), ...home('STATE'), ...home('CACHE'), ...log, ...more }
   const args = ['--headless', '-u', join(folder, 'init.lua'), '-n', '-i', 'NONE', '--listen', socket]
   const child = spawn(program, args, { cwd: folder, env, stdio: ['ignore', 'pipe', 'pipe'] })
   let printed = ''
