@@ -47,6 +47,15 @@ for (const name of readdirSync(folder, { recursive: true, encoding: 'utf8' }).fi
   })
 }
 
+test('each package that text of real files is from is named with its licence, and no other', () => {
+  const files = readdirSync(new URL('model/', folder)).filter((name) => name.endsWith('.golden'))
+  const cases = files.flatMap((name) => parseGolden(readFileSync(new URL(`model/${name}`, folder), 'utf8')))
+  const used = new Set(cases.map(({ title }) => title.split(', ')[0]!))
+  const readme = readFileSync(new URL('model/README.md', folder), 'utf8')
+  const named = [...readme.matchAll(/^\| (\S+) \| [^|]+ \| [^|]*\w[^|]* \|$/gm)].map(([, name]) => name!)
+  expect(named.filter((name) => name !== 'package').sort()).toEqual([...used].sort())
+})
+
 describe('the runner', () => {
   const file = 'a case\n---- document c\nf(║)\n---- model\nx)\n---- shown\nf(├x┤)\n'
   const [golden] = parseGolden(file)
