@@ -35,7 +35,7 @@ export class IgnoreFiles {
 
   /** @param folders workspace folders that hold the file. Never rejects for what the disk says. */
   async verdict(path: string, folders: readonly string[]): Promise<IgnoreVerdict> {
-    const above = foldersAbove(path)
+    const above = foldersFrom(dirname(path))
     const repository = await this.repositoryOf(above)
     const roots = [...folders, repository, above[0]].filter((root) => root !== undefined)
     const top = roots.reduce((a, b) => (b.length < a.length ? b : a))
@@ -83,10 +83,10 @@ interface FoundPatterns extends Patterns {
   readonly file: string
 }
 
-/** From the folder of a file up to the root of the disk, the nearest first. */
-function foldersAbove(path: string): string[] {
+/** From a folder up to the root of the disk. */
+export function foldersFrom(start: string): string[] {
   const above: string[] = []
-  for (let folder = dirname(path); above.length < maxDepth; folder = dirname(folder)) {
+  for (let folder = start; above.length < maxDepth; folder = dirname(folder)) {
     above.push(folder)
     if (dirname(folder) === folder) break
   }
@@ -94,7 +94,7 @@ function foldersAbove(path: string): string[] {
 }
 
 /** The nearest folder with a `.git`, which is a file in linked work trees. */
-async function repositoryOf(above: readonly string[]): Promise<string | undefined> {
+export async function repositoryOf(above: readonly string[]): Promise<string | undefined> {
   const found = await Promise.all(
     above.map((folder) =>
       stat(join(folder, '.git')).then(
@@ -116,6 +116,11 @@ function besideRepository(root: string): Omit<FoundPatterns, 'text'>[] {
 /** Whether a path is a folder itself, or lies below it. */
 export function isWithin(folder: string, path: string): boolean {
   return path === folder || path.startsWith(folder.endsWith(sep) ? folder : folder + sep)
+}
+
+/** Those of the folders that hold a path, the innermost first. */
+export function holding(folders: readonly string[], path: string): string[] {
+  return folders.filter((folder) => isWithin(folder, path)).sort((a, b) => b.length - a.length)
 }
 
 /** With `/` between its parts, as patterns are. */

@@ -3,12 +3,12 @@
  * first; where they are few, those of the folders around, as far as the project goes. Read behind the first answers and
  * kept; looked at again after a while, when somebody asks. Links are not followed.
  */
-import { access, readdir, stat } from 'node:fs/promises'
+import { readdir, stat } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { dirname, extname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { toLineFeeds } from '../base/lineFeeds.ts'
-import { isWithin } from './ignoreFiles.ts'
+import { foldersFrom, holding, isWithin, repositoryOf } from './ignoreFiles.ts'
 import { readSmallFile } from './smallFile.ts'
 import { pathOf, WorkspaceRules } from './workspaceRules.ts'
 
@@ -92,8 +92,7 @@ export class NearbyFiles {
 
   /** The root of the project that a folder is in; a person's home is none. */
   private async projectOf(folder: string): Promise<string | undefined> {
-    const workspaces = this.options.folders().filter((workspace) => isWithin(workspace, folder))
-    const root = workspaces.sort((a, b) => b.length - a.length)[0] ?? (await repositoryOf(folder))
+    const root = holding(this.options.folders(), folder)[0] ?? (await repositoryOf(foldersFrom(folder)))
     return root === undefined || isWithin(root, homedir()) ? undefined : root
   }
 
@@ -158,17 +157,6 @@ async function listingOf(folder: string, kind: string): Promise<{ files: string[
 
 /** What tools keep for themselves, and what others wrote. */
 const notOurs = /^(\..*|node_modules|site-packages|vendor|__pycache__)$/
-
-async function repositoryOf(folder: string): Promise<string | undefined> {
-  for (let each = folder; ; each = dirname(each)) {
-    const isOne = await access(join(each, '.git')).then(
-      () => true,
-      () => false,
-    )
-    if (isOne) return each
-    if (each === dirname(each)) return undefined
-  }
-}
 
 /** Nor what one of the two was made from: `x.js` and `x.mjs`, say. A header is no such thing. */
 function without(path: string, files: readonly NearbyFile[]): readonly NearbyFile[] {

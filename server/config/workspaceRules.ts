@@ -9,7 +9,7 @@
 import { realpath } from 'node:fs/promises'
 import { basename, dirname, join, parse, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { IgnoreFiles, isWithin, pathBelow } from './ignoreFiles.ts'
+import { holding, IgnoreFiles, pathBelow } from './ignoreFiles.ts'
 import { KeptRules, type Match } from './ignoreRules.ts'
 import type { Restriction } from './restriction.ts'
 import { secretName } from './secretNames.ts'
@@ -93,8 +93,7 @@ export class WorkspaceRules {
 
   private async rulesAt(path: string): Promise<Rules> {
     // The innermost first: what `ignored` says is said from there on.
-    const folders = this.options.folders().filter((folder) => isWithin(folder, path))
-    folders.sort((a, b) => b.length - a.length)
+    const folders = holding(this.options.folders(), path)
     const [ignores, ...workspaces] = await Promise.all([
       this.ignoreFiles.verdict(path, folders),
       ...folders.map((folder) => this.workspaceFile(folder)),
