@@ -13,7 +13,7 @@ import type { Engine, Prediction, StepJob, TokenIds } from '../../server/engine/
 import { type Plan, planGap } from '../../server/infill/plan.ts'
 import { resolveModel } from '../../server/model/store.ts'
 import { fillGap } from '../../server/session/fillGap.ts'
-import { drawGaps, type GapCase } from './gapCases.ts'
+import { drawGaps, type GapCase, packageOf } from './gapCases.ts'
 import { commandLine } from './options.ts'
 
 const help = `node dist/gate.js [options] OUT FOLDER
@@ -75,7 +75,7 @@ async function measure({ path, languageId, text, offset, truth }: GapCase, i: nu
   const plan = planGap(text, offset, model)
   heard.length = 0
   const certainty = { giveUp: Number(values.floor), show: 0 }
-  const nearby = await beside(join(folder, path), [join(folder, path.split('/')[0]!)]) // a package is a project
+  const nearby = await beside(join(folder, path), [join(folder, packageOf(path))])
   const request = { text, nearby, offset, scope: 'line' as const, maxTokens: 48, languageId, certainty }
   const filled = await fillGap(listened, request, never)
   const shown = filled.kind === 'completion' ? filled.edit.text : ''

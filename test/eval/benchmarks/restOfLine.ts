@@ -6,7 +6,7 @@ import { existsSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { UserError } from '../../../server/base/errors.ts'
 import { textsBeside } from '../../../server/config/nearbyFiles.ts'
-import { allLanguages, drawGaps } from '../../bench/gapCases.ts'
+import { allLanguages, drawGaps, packageOf } from '../../bench/gapCases.ts'
 import type { Benchmark, Case } from '../benchmark.ts'
 import { scoreEdits } from '../compareEdits.ts'
 import type { Drawing } from './generation.ts'
@@ -46,7 +46,7 @@ export async function restOfLine(
       group: languageId,
       languageId,
       text,
-      nearby: alone ? [] : await beside(join(folder, path), [join(folder, path.split('/')[0]!)]), // a package is a project
+      nearby: alone ? [] : await beside(join(folder, path), [join(folder, packageOf(path))]),
       offset,
       scope: 'line',
       maxTokens,
