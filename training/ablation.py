@@ -1,6 +1,6 @@
 """How well trained arms fill held-out gaps, and in how many passes: the figures of `ABLATION.md`.
 
-    python training/ablation.py score BASE.gguf CORPUS TRAINED.safetensors OUT.jsonl [--order suffix-first] [--chunks 30]
+    python training/ablation.py score BASE.gguf CORPUS TRAINED.safetensors OUT.jsonl [--order ORDER] [--chunks 30]
     python training/ablation.py write BASE.gguf CORPUS TRAINED.safetensors OUT.jsonl [--order suffix-first] [--cases 32]
     python training/ablation.py compare A.jsonl B.jsonl   # two arms' OUT of `score`, paired by gap
 
@@ -22,17 +22,17 @@ import torch
 from safetensors.torch import load_file
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-import rival  # noqa: E402
+import orders  # noqa: E402
 from batches import Corpus, draw, draw_one  # noqa: E402
 from network import HEAD_DIM, KV_HEADS, Network, context_block, rope  # noqa: E402
 from objective import Mix, Objective, Shape  # noqa: E402
 from reference import DISTANCE, LAYERS, MASK, VOCAB, load_base  # noqa: E402
-from step import READ, hidden_rows  # noqa: E402
-from train import load_trained  # noqa: E402
+from step import READ  # noqa: E402
+from train import load_trained, pick_device  # noqa: E402
 
 MOST = 32
 LINES = Mix(block=0, whole_lines=0, span=0, empty=0, two_holes=0, keep_closers=0, begun=0, no_suffix=0)
-SHAPE = Shape(ends=4, cuts=2, rows=2 * MOST + 4, longest=MOST + 1, most_groups=0, least_suffix=Shape().own)
+SHAPE = Shape(ends=8, cuts=1, rows=MOST + 2, longest=MOST + 1, most_groups=0, least_suffix=Shape().own)
 SEED = 7_000_000
 DRAFTS, SURE, SURE_END = 5, 0.4, 0.9  # as the product drafts: guesses in a pass, how sure they must be together, and how sure an end
 FORBIDDEN = 17  # ids below are the tokenizer's own marks
@@ -41,7 +41,7 @@ RESAMPLES = 10_000
 
 def cases(tokenizer, corpus, count):
     """(number, prefix, suffix, middle) of `count` gaps, the rest ids; the last of the prefix may be a left piece of a token."""
-    objective = Objective(tokenizer, replace(SHAPE, ends=1, cuts=1, rows=MOST + 4), LINES)
+    objective = Objective(tokenizer, replace(SHAPE, ends=1), LINES)
     for i in range(count):
         c = draw_one(objective, corpus, np.random.default_rng((SEED, i)), 0)
         rows = (c.gap[0] == 0) & (c.ids[0] >= 0)
@@ -76,14 +76,14 @@ class LeftToRight(Canvas):
     def __init__(self, net, layers, prefix, suffix, _):
         self.net, self.layers, self.open = net, layers[1], 0
         mark = lambda id: torch.tensor([id])
-        text = torch.cat((mark(rival.BEFORE_SUFFIX), suffix, mark(rival.BEFORE_PREFIX), prefix[:-1]))
+        text = torch.cat((mark(orders.BEFORE_SUFFIX), suffix, mark(orders.BEFORE_PREFIX), prefix[:-1]))
         self.first = len(text)
         x, self.prefix = net.embed(text)[None], []
         at = [y[None, None] for y in rope(torch.arange(len(text)), net.dtype)]
         for w in self.layers:
             x, key, value = context_block(x, w, at, at, None)
             self.prefix.append((key, value))
-        self.own = [(torch.zeros(1, KV_HEADS, 0, HEAD_DIM, dtype=net.dtype),) * 2] * LAYERS
+        self.own = [(torch.zeros(1, KV_HEADS, 0, HEAD_DIM, dtype=net.dtype),) * 2] * len(self.layers)
 
 
 def judged(log_p, stop):
@@ -139,10 +139,13 @@ def written(arm, last, stop):
 def opened(o):
     """(network, held-out corpus, tokenizer, ids with a line break)"""
     torch.set_num_threads(o.threads)
+    torch.set_default_device(pick_device(o.device))
     base, tokenizer = load_base(o.base)
-    first = load_file(o.trained).get("0.attn_q.A") if o.trained != "none" else None
-    net = Network(base, 0 if first is None else len(first), torch.float32)
-    if o.trained != "none":
+    held = load_file(o.trained) if o.trained != "none" else {}
+    first = held.get("0.attn_q.A")
+    kept = [l for l in range(LAYERS) if not held or f"{l}.attn_q.A" in held or f"blk.{l}.attn_norm.weight" in held]
+    net = Network(base, 0 if first is None else len(first), torch.float32, "0.attn_norm.gain" in held, kept).to(o.device)
+    if held:
         load_trained(net, o.trained)
     weights = {"python": 4, "typescript": 3, "javascript": 3} | dict.fromkeys(("rust", "go", "c", "lua", "elisp", "shell"), 0.8)
     stop = torch.tensor(sorted(i for t, i in tokenizer.get_vocab().items() if "Ċ" in t))
@@ -152,14 +155,14 @@ def opened(o):
 @torch.no_grad()
 def score(o):
     net, corpus, tokenizer, stop = opened(o)
-    objective, read = Objective(tokenizer, SHAPE, LINES), rival.hidden_rows if o.order == "suffix-first" else hidden_rows
+    objective, read = Objective(tokenizer, replace(SHAPE, own=o.own, least_suffix=o.own), LINES), orders.READ[o.order]
     with open(o.out, "w") as out:
         for i in range(o.chunks):
             b = draw(objective, corpus, 1, SEED, i)
-            hidden, _ = read(net, {name: torch.as_tensor(getattr(b, name)) for name in READ})
+            hidden, _ = read(net, {name: torch.as_tensor(getattr(b, name), device=o.device) for name in READ})
             for gap in range(len(b.kinds[0])):
-                rows = torch.as_tensor((b.gap[0] == gap) & (b.target[0] >= 0))
-                target = torch.as_tensor(b.target[0])[rows]
+                rows = torch.as_tensor((b.gap[0] == gap) & (b.target[0] >= 0), device=o.device)
+                target = torch.as_tensor(b.target[0], device=o.device)[rows]
                 if VOCAB not in target or torch.isin(target, stop).any():
                     continue  # longer than a canvas, or cut at a line's beginning, whose line break the product holds back and clamps
                 log_p = judged(net.logits(hidden[0][rows]).log_softmax(-1), stop)
@@ -211,8 +214,10 @@ def main():
         f = commands.add_parser(name)
         for argument in ("base", "corpus", "trained", "out"):
             f.add_argument(argument)
-        f.add_argument("--order", default="canvas", choices=("canvas", "suffix-first"))
+        f.add_argument("--order", default="canvas", choices=tuple(orders.READ) if run is score else ("canvas", "suffix-first"))
         f.add_argument("--chunks", type=int, default=30, help="score: of eight gaps each, or fewer")
+        f.add_argument("--own", type=int, default=SHAPE.own, help="score: tokens of the suffix")
+        f.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
         f.add_argument("--cases", type=int, default=32, help="write: gaps")
         f.add_argument("--open", type=int, default=1, help="write: open rows of a branch, of which ours guesses ahead; the product has 1")
         f.add_argument("--threads", type=int, default=os.cpu_count())

@@ -92,43 +92,54 @@ def canvas_block(x, w, prefix_key, prefix_value, own_key, own_value, bias, at, n
 class HeadLoss(torch.autograd.Function):
     """Cross entropy of hidden [N, D] at target [N], each row's times weight [N], summed, and each by itself.
 
+    taught [N], with teacher [N, D]: how much of a row's target is what the head says of the teacher's row (never PAD) instead.
     The vocabulary's scores are never held for all rows: gradients are taken as the rows go by. The embedding is frozen."""
 
     @staticmethod
-    def forward(ctx, hidden, pad_out, embedding, target, weight):
+    def forward(ctx, hidden, pad_out, embedding, target, weight, teacher=None, taught=None):
         head = torch.cat((embedding, pad_out.to(embedding.dtype)[None]))
         each, by_hidden, by_pad = torch.empty(len(target), device=hidden.device), torch.empty_like(hidden), torch.zeros_like(pad_out)
+        more = torch.zeros((), device=hidden.device)
         for a in range(0, len(target), HEAD_ROWS):
             rows = slice(a, a + HEAD_ROWS)
             at = target[rows, None]
             scores = (hidden[rows] @ head.T).float()
             log_sum = scores.logsumexp(-1, keepdim=True)
             each[rows] = (log_sum - scores.gather(1, at))[:, 0]
-            share = scores.sub_(log_sum).exp_().scatter_add_(1, at, -torch.ones_like(at, dtype=scores.dtype)).mul_(weight[rows, None])
+            share = scores.sub_(log_sum)
+            if teacher is None:
+                share = share.exp_().scatter_add_(1, at, -torch.ones_like(at, dtype=scores.dtype)).mul_(weight[rows, None])
+            else:
+                said = (teacher[rows] @ embedding.T).float().softmax(-1)
+                more -= (weight[rows] * taught[rows] * ((said * share[:, :VOCAB]).sum(-1) + each[rows])).sum()
+                share = share.exp_().scatter_add_(1, at, taught[rows, None] - 1)
+                share[:, :VOCAB] -= said.mul_(taught[rows, None])
+                share = share.mul_(weight[rows, None])
             by_pad += share[:, VOCAB] @ hidden[rows].float()
             by_hidden[rows] = share.to(head.dtype) @ head
         ctx.save_for_backward(by_hidden, by_pad)
         ctx.mark_non_differentiable(each)
-        return (each * weight).sum(), each
+        return (each * weight).sum() + more, each
 
     @staticmethod
     def backward(ctx, gradient, _):
         by_hidden, by_pad = ctx.saved_tensors
-        return by_hidden * gradient, by_pad * gradient, None, None, None
+        return by_hidden * gradient, by_pad * gradient, None, None, None, None, None
 
 
 class Network(nn.Module):
-    def __init__(self, weights, rank, dtype=torch.bfloat16):
-        """weights: float32 by GGUF name (`reference.load_base`)."""
+    def __init__(self, weights, rank, dtype=torch.bfloat16, gains=False, kept=range(LAYERS)):
+        """weights: float32 by GGUF name (`reference.load_base`). gains: canvas rows have norm gains of their own beside the adapter.
+        kept: layers that are there; the others are left out."""
         super().__init__()
-        self.dtype, self.rank = dtype, rank
-        joined = {f"{l}_{key}": torch.cat([weights[f"blk.{l}.{n}.weight"] for n in names]) for l in range(LAYERS) for key, names in PARTS.items()}
-        gains = {f"{l}_{n}": weights[f"blk.{l}.{n}.weight"] for l in range(LAYERS) for n in NORMS} | {"output": weights["output_norm.weight"]}
+        self.dtype, self.rank, self.kept = dtype, rank, list(kept)
+        joined = {f"{l}_{key}": torch.cat([weights[f"blk.{l}.{n}.weight"] for n in names]) for l in self.kept for key, names in PARTS.items()}
+        published = {f"{l}_{n}": weights[f"blk.{l}.{n}.weight"] for l in self.kept for n in NORMS} | {"output": weights["output_norm.weight"]}
         self.A, self.B, self.own, self.gain = nn.ParameterDict(), nn.ParameterDict(), nn.ParameterDict(), nn.ParameterDict()
         self.frozen = {}
         if rank:
-            self.frozen = {k: v.to(dtype) for k, v in {**joined, **gains}.items()}
-            for l in range(LAYERS):
+            self.frozen = {k: v.to(dtype) for k, v in {**joined, **published}.items()}
+            for l in self.kept:
                 for n in LINEARS:
                     out, read = weights[f"blk.{l}.{n}.weight"].shape
                     self.A[f"{l}_{n}"] = nn.Parameter(torch.randn(rank, read) / math.sqrt(read))
@@ -136,7 +147,8 @@ class Network(nn.Module):
         else:
             for name, w in joined.items():
                 self.own[name] = nn.Parameter(w.clone())
-            for name, w in gains.items():
+        if gains or not rank:
+            for name, w in published.items():
                 self.gain[name] = nn.Parameter(w.clone())
         e = weights["token_embd.weight"]
         self.embedding = e.to(dtype)
@@ -157,17 +169,22 @@ class Network(nn.Module):
     def layers(self):
         """(weights of context rows, of canvas rows), by layer, in the dtype of the products; once a pass."""
         context, canvas = [], []
-        for l in range(LAYERS):
+        for l in self.kept:
             if self.rank:
                 w = {key: self.frozen[f"{l}_{key}"] for key in (*PARTS, *NORMS)}
                 context.append(w)
                 low = {f"{key}.A": torch.cat([self.A[f"{l}_{n}"] for n in names]).to(self.dtype) for key, names in PARTS.items()}
                 canvas.append(w | low | {f"{key}.B": [self.B[f"{l}_{n}"].to(self.dtype) for n in names] for key, names in PARTS.items()})
+                canvas[-1] |= {n: self.gain[f"{l}_{n}"].to(self.dtype) for n in NORMS if self.gain}
             else:
                 w = {key: blocks4.Rounded.apply(self.own[f"{l}_{key}"], self.dtype) for key in PARTS}
                 context.append(w | {n: self.gain[f"{l}_{n}"].to(self.dtype) for n in NORMS})
                 canvas.append(context[-1])
         return context, canvas
+
+    @property
+    def context_block(self):
+        return self.blocks[0] if torch.is_grad_enabled() else context_block
 
     def output_norm(self, x):
         return norm(x, self.gain["output"].to(self.dtype) if "output" in self.gain else self.frozen["output"])
@@ -180,11 +197,12 @@ class Network(nn.Module):
     def encode(self, layers, ids, here, there, visible=None):
         """ids [B, T] read at positions `here` [B, T], their keys turned to `there`: (rows after the last block [B, T, D], by layer
         (key, value), each [B, KV_HEADS, T, HEAD_DIM]). visible [B, T, T], where given, instead of plain causality."""
-        block = self.blocks[0] if torch.is_grad_enabled() and not self.rank else context_block
+        learns = torch.is_grad_enabled() and (not self.rank or "qkv.A" in layers[0])
+        block = self.blocks[0] if learns else context_block
         x, kept = self.embedding[ids], []
         here, there = ([y[:, None] for y in rope(at, self.dtype)] for at in (here, there))
         visible = None if visible is None else visible[:, None]
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.rank):
+        with torch.set_grad_enabled(learns):
             if torch.is_grad_enabled():
                 x.requires_grad_()  # as it does from the second layer on: one compiled block serves for all
             for w in layers:
@@ -209,6 +227,6 @@ class Network(nn.Module):
         """[..., VOCAB + 1]; the last column is PAD."""
         return torch.cat((hidden @ self.embedding.T, (hidden @ self.pad_out.to(self.dtype))[..., None]), -1).float()
 
-    def loss(self, hidden, target, weight):
-        """(sum over rows hidden [N, D] of weight · cross entropy, each row's cross entropy)."""
-        return HeadLoss.apply(hidden, self.pad_out, self.embedding, target, weight)
+    def loss(self, hidden, target, weight, teacher=None, taught=None):
+        """(sum over rows hidden [N, D] of weight · cross entropy, each row's cross entropy at its target). teacher, taught: `HeadLoss`."""
+        return HeadLoss.apply(hidden, self.pad_out, self.embedding, target, weight, teacher, taught)

@@ -9,19 +9,21 @@ import numpy as np
 import torch
 
 from objective import BEGUN
+from reference import VOCAB
 
 READ = ("chunk", "own_ids", "own_here", "own_there", "own_piece", "ids", "positions", "near", "seen", "canvas", "own_seen")
 FILLED = 0.85  # of a canvas's rows that have room in a recorded step; of real batches of 16 chunks some 0.7 say something
 WARM_STEPS = 3  # before a step is recorded, so that kernels are generated and memory is had
 
 
-def inputs(b, open_weight, context_weight, fixed=False):
+def inputs(b, open_weight, context_weight, fixed=False, distil=0.0):
     """{name: array} of what a step reads: the batch, which of its rows say what, and how much each counts.
 
     says [N]: rows of the flattened canvases [C · E · Q] that have a target. Their weights sum to 1; open rows count
     `open_weight` of known ones. next [M]: rows of the flattened chunks [C · P], which say the token after them; theirs sum to
     context_weight, and without it there are none. target, weight [N + M]. fixed: N and M depend on the batch's shape alone;
-    rows too many are left out, rows too few have weight 0."""
+    rows too many are left out, rows too few have weight 0. distil: with it also taught [N], how much of a row's target is what the
+    base says; known rows that a token follows alone."""
     flat, ahead = b.target.ravel(), b.ahead.ravel()
     says = np.flatnonzero(flat >= 0)
     weight = np.where((ahead[says] == 0) | (ahead[says] == BEGUN), 1.0, open_weight)
@@ -30,26 +32,33 @@ def inputs(b, open_weight, context_weight, fixed=False):
         following = b.following.ravel()
         next_ = np.flatnonzero(following >= 0)
         parts.append(padded(next_, following[next_], np.full(len(next_), context_weight / len(next_)), following.size if fixed else len(next_)))
+    if distil:
+        by_base = np.where(((ahead[says] == 0) | (ahead[says] == BEGUN)) & (flat[says] < VOCAB), np.float32(distil), np.float32(0))
+        taught = {"taught": padded(by_base, by_base, by_base, len(parts[0][0]))[0]}
     rows, target, weight = zip(*parts)
     return {name: getattr(b, name) for name in READ} | dict(zip(("says", "next"), rows)) | {
-        "target": np.concatenate(target), "weight": np.concatenate(weight).astype(np.float32)}
+        "target": np.concatenate(target), "weight": np.concatenate(weight).astype(np.float32)} | (taught if distil else {})
 
 
 def padded(rows, target, weight, size):
     return tuple(np.concatenate((x[:size], np.zeros(max(0, size - len(x)), x.dtype))) for x in (rows, target, weight))
 
 
-def hidden_rows(net, b):
+def hidden_rows(net, b, adapted_suffix=False, by_base=False):
     """Final rows of a batch's canvases [C, E, Q, D], and those of its chunks [C, P, D] before the last norm. b: tensors by the
-    names of `READ`."""
+    names of `READ`. adapted_suffix: as `orders.py` says. by_base: canvas rows of the base without any adapter, which see no suffix."""
     context, canvas = net.layers()
+    if by_base:
+        canvas, b = context, b | {"own_seen": torch.zeros_like(b["own_seen"])}
     at = torch.arange(b["chunk"].shape[1], device=b["chunk"].device)
     everywhere = at.expand(b["chunk"].shape)
     rows, prefix = net.encode(context, b["chunk"], everywhere, everywhere)
     piece = b["own_piece"].flatten(0, 1)
     order = torch.arange(piece.shape[1], device=piece.device)
-    visible = (piece[:, :, None] == piece[:, None]) & (order[:, None] >= order)
-    _, own = net.encode(context, *(b[name].flatten(0, 1) for name in ("own_ids", "own_here", "own_there")), visible)
+    visible = piece[:, :, None] == piece[:, None]
+    if not adapted_suffix:
+        visible &= order[:, None] >= order
+    _, own = net.encode(canvas if adapted_suffix else context, *(b[name].flatten(0, 1) for name in ("own_ids", "own_here", "own_there")), visible)
     seen = torch.cat((at < b["seen"][..., None], b["own_seen"], b["canvas"]), -1)
     bias = torch.zeros(seen.shape, dtype=net.dtype, device=seen.device).masked_fill(~seen, torch.finfo(net.dtype).min)
     return net.denoise(canvas, b["ids"], b["positions"], b["near"], prefix, own, bias), rows
@@ -61,13 +70,17 @@ def losses(net, b, read=hidden_rows):
     hidden, n = hidden.flatten(0, 2).index_select(0, b["says"]), len(b["says"])
     if "next" in b:
         hidden = torch.cat((hidden, net.output_norm(rows.flatten(0, 1).index_select(0, b["next"]))))
-    loss, each = net.loss(hidden, b["target"], b["weight"])
+    teacher = None
+    if "taught" in b:
+        with torch.no_grad():
+            teacher = hidden_rows(net, b, by_base=True)[0].flatten(0, 2).index_select(0, b["says"])
+    loss, each = net.loss(hidden, b["target"], b["weight"], teacher, b.get("taught"))
     return loss, (each[:n] * b["weight"][:n]).sum()
 
 
 class Step:
     """Callable: inputs → nats a token before the step, a tensor. record: plays a recording after `WARM_STEPS`; the optimizer must
-    be capturable and hold its learning rate in a tensor on the device, and inputs must be `fixed`. read: `hidden_rows`, or the rival's."""
+    be capturable and hold its learning rate in a tensor on the device, and inputs must be `fixed`. read: one of `orders.READ`."""
 
     def __init__(self, net, optimizer, device, record=False, read=hidden_rows):
         self.net, self.optimizer, self.device, self.read = net, optimizer, device, read

@@ -23,7 +23,7 @@ from safetensors.torch import load_file, save_file
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import blocks4  # noqa: E402
-import rival  # noqa: E402
+import orders  # noqa: E402
 from batches import Corpus, batches, draw  # noqa: E402
 from masking import STAGES  # noqa: E402
 from network import NORMS, PARTS, ROWS, Network  # noqa: E402
@@ -88,17 +88,18 @@ def trained_tensors(net, mean):
     GGUF name, in the 4 bits they were trained with. mean: of every parameter by name."""
     half = lambda name: mean[name].to("cpu", torch.float16).contiguous()
     out = {"special": half("special"), "pad_out": half("pad_out")}
-    for l in range(LAYERS):
+    for l in net.kept:
         if net.rank:
             for n in LINEARS:
                 out[f"{l}.{n}.A"], out[f"{l}.{n}.B"] = half(f"A.{l}_{n}"), half(f"B.{l}_{n}")
+            out |= {f"{l}.{n}.gain": mean[f"gain.{l}_{n}"].cpu() for n in NORMS if net.gain}
             continue
         for key, names in PARTS.items():
             q, d, m = blocks4.split(mean[f"own.{l}_{key}"])
             for n, *parts in zip(names, *(x.split(ROWS[key]) for x in (blocks4.packed(q), d, m))):
                 out |= {f"blk.{l}.{n}.weight.{p}": x.cpu().contiguous() for p, x in zip("qdm", parts)}
         out |= {f"blk.{l}.{n}.weight": mean[f"gain.{l}_{n}"].cpu() for n in NORMS}
-    if not net.rank:
+    if net.gain:
         out["output_norm.weight"] = mean["gain.output"].cpu()
     return out
 
@@ -108,18 +109,20 @@ def load_trained(net, path):
     or matrices, as far as 4 bits hold them."""
     held = load_file(path)
     with torch.no_grad():
-        for l in range(LAYERS):
+        for l in net.kept:
             if net.rank:
                 for n in LINEARS:
                     a, b = held[f"{l}.{n}.A"].float(), held[f"{l}.{n}.B"].float()
                     net.A[f"{l}_{n}"][:a.shape[0]] = a
                     net.B[f"{l}_{n}"][:, :b.shape[1]] = b
+                for n in NORMS if net.gain and "output_norm.weight" in held else ():
+                    net.gain[f"{l}_{n}"].copy_(held[f"{l}.{n}.gain"])
                 continue
             for key, names in PARTS.items():
                 net.own[f"{l}_{key}"].copy_(torch.cat([blocks4.read(held, f"blk.{l}.{n}.weight") for n in names]))
             for n in NORMS:
                 net.gain[f"{l}_{n}"].copy_(held[f"blk.{l}.{n}.weight"])
-        if not net.rank:
+        if net.gain and "output_norm.weight" in held:
             net.gain["output"].copy_(held["output_norm.weight"])
         net.special.copy_(held["special"].float())
         net.pad_out.copy_(held["pad_out"].float())
@@ -150,7 +153,10 @@ def arguments():
     p.add_argument("--steps", type=int, default=4000, help="of the whole training; the learning rate follows it")
     p.add_argument("--minutes", type=float, help="of the whole training, instead of --steps: the learning rate follows the clock")
     p.add_argument("--rank", type=int, default=64, help="of the adapter; 0: the whole base is trained, in 4 bits")
-    p.add_argument("--order", default="canvas", choices=("canvas", "suffix-first"), help="how a gap is read; suffix-first: as the rival does (rival.py)")
+    p.add_argument("--order", default="canvas", choices=tuple(orders.READ), help="how a gap is read (orders.py); only what `canvas` gives can be bundled")
+    p.add_argument("--gains", action="store_true", help="norm gains of canvas rows are trained beside the adapter; cannot be bundled")
+    p.add_argument("--drop", type=int, default=0, metavar="N", help="leave out every N-th layer; cannot be bundled")
+    p.add_argument("--distil", type=float, default=0.0, help="how much of a known row's target is what the base says of the text to its left")
     p.add_argument("--batch", type=int, default=1, help="chunks a step")
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--warm-up", type=int, default=40, help="steps")
@@ -178,7 +184,12 @@ def arguments():
         p.add_argument("--" + name.replace("_", "-"), type=int, default=value, help="see objective.Shape")
     for name, value in {**Mix().__dict__}.items():
         p.add_argument("--" + name.replace("_", "-"), type=float, default=value, help="see objective.Mix")
-    return p.parse_args()
+    o = p.parse_args()
+    if why := orders.refused(o.order, o.cuts, o.two_holes):
+        p.error(why)
+    if o.rank == 0 and (o.gains or o.distil):
+        p.error("--gains and --distil want an adapter beside a base that stays: --rank 1 or more")
+    return o
 
 
 def main():
@@ -192,22 +203,25 @@ def main():
     weights = dict((k, float(v)) for k, v in (w.split("=") for w in o.weights.split(",") if w))
     train, valid = (Corpus(os.path.join(o.corpus, f"{n}.jsonl"), weights) for n in ("train", "valid"))
     checks = [draw(objective, valid, o.batch, 1_000_000 + o.seed, i) for i in range(math.ceil(o.valid_steps / o.batch))]
-    read = hidden_rows
+    read = orders.READ[o.order]
+    if read is not hidden_rows:
+        o.context_weight = 0
     if o.order == "suffix-first":
-        read, checks, o.context_weight = rival.hidden_rows, [rival.without_open_rows(b) for b in checks], 0
+        checks = [orders.without_open_rows(b) for b in checks]
     at = os.path.join(o.out, "checkpoint.pt")
     held = torch.load(at, map_location="cpu", weights_only=False) if o.resume else None
     step, log, spent, targets = (held[k] for k in ("step", "log", "spent", "targets")) if held else (0, [], 0.0, 0)
     # Before the device is opened: processes that fork off after that could not use it, and some cannot fork at all.
     drawn = batches(objective, train, o.batch, o.seed, step, lambda step: min(1, step / o.steps), o.workers)
     if o.order == "suffix-first":
-        drawn = map(rival.without_open_rows, drawn)
+        drawn = map(orders.without_open_rows, drawn)
     first = next(drawn)
     device = pick_device(o.device)
     if o.record and device.type != "cuda":
         sys.exit(f"--record wants --device cuda, found {o.device}")
     o.dtype = o.dtype or fast_dtype(device)
-    net = Network(base, o.rank, getattr(torch, o.dtype)).to(device)
+    kept = [l for l in range(LAYERS) if not o.drop or l % o.drop != o.drop - 1]
+    net = Network(base, o.rank, getattr(torch, o.dtype), o.gains, kept).to(device)
     if o.init:
         load_trained(net, o.init)
     if o.compile:
@@ -254,7 +268,7 @@ def main():
 
     def prepared(batch):
         """(what the step reads, how many rows of canvases have a target)"""
-        return take.ready(inputs(batch, o.open_weight, 0 if o.rank else o.context_weight, fixed)), int((batch.target >= 0).sum())
+        return take.ready(inputs(batch, o.open_weight, 0 if o.rank else o.context_weight, fixed, o.distil)), int((batch.target >= 0).sum())
 
     begun = checked = time.time()
     running = []

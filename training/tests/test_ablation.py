@@ -31,7 +31,7 @@ def test_guesses_change_passes_and_no_token(base, monkeypatch, open_rows):  # no
 @torch.no_grad()
 def test_the_rival_reads_one_text(base):  # noqa: F811
     import ablation
-    import rival
+    import orders
     from reference import LAYERS, Model
     from train import trained_tensors
 
@@ -44,7 +44,7 @@ def test_the_rival_reads_one_text(base):  # noqa: F811
     arm = ablation.LeftToRight(net, net.layers(), prefix, suffix, 0)
     rows = torch.cat((prefix[-1:], middle))
     said = arm.rows(rows, torch.arange(6), torch.ones(6, 6).tril().bool())
-    text = torch.cat((torch.tensor([rival.BEFORE_SUFFIX]), suffix, torch.tensor([rival.BEFORE_PREFIX]), prefix, middle))
+    text = torch.cat((torch.tensor([orders.BEFORE_SUFFIX]), suffix, torch.tensor([orders.BEFORE_PREFIX]), prefix, middle))
     none, n = [(torch.zeros(3, 0, 64),) * 2] * LAYERS, len(text)
     hidden, _ = model.forward(text, torch.arange(n), torch.ones(n, n).tril().bool(), none, torch.arange(0), True)
     assert (said - model.log_probs(hidden[-6:])).abs().max() < 2e-3

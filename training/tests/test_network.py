@@ -38,10 +38,10 @@ def batch(base):
     return made
 
 
-def network(base, rank):
+def network(base, rank, **options):
     from network import Network
     torch.manual_seed(0)
-    net = Network(base[0], rank, torch.float32)
+    net = Network(base[0], rank, torch.float32, **options)
     with torch.no_grad():
         for b in net.B.values():
             b.normal_(0, 0.02)
@@ -106,13 +106,50 @@ def test_the_heads_gradients_are_those_of_autograd(base):
     assert torch.allclose(got[0], hidden.grad, atol=1e-5) and torch.allclose(got[1], net.pad_out.grad, atol=1e-5)
 
 
-@pytest.mark.parametrize("rank", [0, 4])
-def test_what_was_saved_is_taken_over(base, rank, tmp_path):
+def test_what_a_teacher_says_is_a_share_of_the_target(base, monkeypatch):
+    import network as of
+
+    monkeypatch.setattr(of, "HEAD_ROWS", 4)
+    net = network(base, 0)
+    hidden, teacher = torch.randn(9, 576, requires_grad=True), torch.randn(9, 576)
+    target, weight, taught = torch.randint(0, 49153, (9,)), torch.rand(9), torch.rand(9)
+    target[0], taught[0] = 49152, 0
+    loss, _ = net.loss(hidden, target, weight, teacher, taught)
+    loss.backward()
+    got = hidden.grad.clone(), net.pad_out.grad.clone()
+    hidden.grad = net.pad_out.grad = None
+    said = torch.cat(((teacher @ net.embedding.T).softmax(-1), torch.zeros(9, 1)), 1)
+    wanted = (1 - taught[:, None]) * torch.nn.functional.one_hot(target, 49153) + taught[:, None] * said
+    whole = (-(wanted * net.logits(hidden).log_softmax(-1)).sum(1) * weight).sum()
+    whole.backward()
+    assert torch.allclose(loss, whole, rtol=1e-5)
+    assert torch.allclose(got[0], hidden.grad, atol=1e-5) and torch.allclose(got[1], net.pad_out.grad, atol=1e-5)
+
+
+@torch.no_grad()
+def test_a_teacher_is_the_base_to_the_left(base, batch):
+    from reference import LAYERS, Model
+    from step import READ, hidden_rows
+
+    net, model = network(base, 4), Model(base[0], {"special": torch.zeros(2, 576), "pad_out": torch.zeros(576)})
+    said = net.logits(hidden_rows(net, {name: torch.as_tensor(getattr(batch, name)) for name in READ}, by_base=True)[0])
+    for c, e in ((0, 0), (1, 1)):
+        gap = batch.gap[c, e, 0]
+        rows = [i for i in range(batch.ids.shape[2]) if batch.gap[c, e, i] == gap and batch.ids[c, e, i] >= 0 and gap >= 0]
+        ids = torch.tensor([*batch.chunk[c][:batch.seen[c, e, rows[0]]], *batch.ids[c, e, rows]])
+        n, none = len(ids), [(torch.zeros(3, 0, 64),) * 2] * LAYERS
+        hidden, _ = model.forward(ids, torch.arange(n), torch.ones(n, n).tril().bool(), none, torch.arange(0), False)
+        wanted = hidden[-len(rows):] @ model.embedding.T
+        assert (said[c, e, rows, :49152].log_softmax(-1) - wanted.log_softmax(-1)).abs().max() < 2e-3
+
+
+@pytest.mark.parametrize("options", [{"rank": 0}, {"rank": 4}, {"rank": 4, "gains": True}, {"rank": 0, "kept": [0, 1, 3]}])
+def test_what_was_saved_is_taken_over(base, options, tmp_path):
     from safetensors.torch import save_file
 
     from train import load_trained, trained_tensors
 
-    net, other = network(base, rank), network(base, rank)
+    net, other = network(base, **options), network(base, **options)
     with torch.no_grad():
         for p in net.parameters():
             p.add_(torch.randn_like(p) * 0.01)

@@ -1,0 +1,105 @@
+"""Trains the arms of `ABLATION.md` at equal training, several at once on one GPU, and scores each on the same held-out gaps.
+
+    python training/arms.py BASE.gguf CORPUS OUT [--device cuda] [--at-once 4] [--only ours,rival] [--until 540]
+
+OUT/ARM gets what `train.py` writes, score.jsonl and written.jsonl (`ablation.py`) and all they print (arm.log). Arms start in the order of
+`ARMS`, which is how much they are wanted. An arm that has a score is not trained again. Steps, chunks a step and rates are the same
+for all arms of a kind (`ADAPTER`, `WHOLE`), and so are the gaps, but where the arm is about gaps.
+
+Not here: what an arm does (`train.py --help`, `orders.py`), comparing (`ablation.py compare`).
+"""
+import argparse
+import os
+import subprocess
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+BOTH = "--two-holes 0 --weights python=4,typescript=3,javascript=3,rust=.8,go=.8,c=.8,lua=.8,elisp=.8,shell=.8 " \
+       "--valid-every 100 --valid-steps 16 --no-checkpoint --decay 0.5 --threads 1"
+ADAPTER = "--rank 32 --steps 400 --batch 4 --lr 1e-3 --workers 3"
+WHOLE = "--rank 0 --steps 600 --batch 8 --lr 5e-4 --context-weight 0 --workers 5"
+FAST = {ADAPTER: ["--record"], WHOLE: ["--compile", "--record"]}  # on a GPU
+# name: (kind, what is its own, of it what `ablation.py` is told too)
+ARMS = {
+    "whole-rival": (WHOLE, "", "--order suffix-first"),
+    "whole-ours": (WHOLE, "", ""),
+    "whole-adapted-suffix": (WHOLE, "", "--order adapted-suffix"),
+    "rival": (ADAPTER, "", "--order suffix-first"),
+    "ours": (ADAPTER, "", ""),
+    "one-cut-both-ways": (ADAPTER, "--cuts 1", "--order both-ways"),
+    "one-cut-ours": (ADAPTER, "--cuts 1", ""),
+    "adapted-suffix": (ADAPTER, "", "--order adapted-suffix"),
+    "distil": (ADAPTER, "--distil 0.5", ""),
+    "rank-64": (ADAPTER, "--rank 64", ""),
+    "rank-16": (ADAPTER, "--rank 16", ""),
+    "gains": (ADAPTER, "--gains", ""),
+    "lines-alone": (ADAPTER, "--block 0 --whole-lines 0 --span 0 --empty 0", ""),
+    "whole-two-thirds": (WHOLE, "--drop 3", ""),
+    "open-rows": (ADAPTER, "--open-weight 1 --most-groups 4", ""),
+    "seed-masking": (ADAPTER, "--denoise 0.5", ""),
+    "suffix-96": (ADAPTER, "", "--own 96"),
+    "suffix-24": (ADAPTER, "", "--own 24"),
+}
+
+
+def commands(name, o):
+    """The arm's programs, one after the other; of a list of two the second where the first fails."""
+    kind, own, shared = ARMS[name]
+    out, python = os.path.join(o.out, name), [sys.executable]
+    device = ["--device", o.device]
+    trained = os.path.join(out, "weights.safetensors" if kind is WHOLE else "adapter.safetensors")
+    given = [o.base, o.corpus]
+    score = [*python, os.path.join(HERE, "ablation.py"), "score", *given, trained, os.path.join(out, "score.jsonl"), "--chunks", str(o.chunks)]
+    train = [*python, os.path.join(HERE, "train.py"), *given, out, *BOTH.split(), *kind.split(), *own.split(), *shared.split(), *device, *o.more.split()]
+    yield [train + FAST[kind], train] if o.device == "cuda" else [train]
+    yield [[*score, *shared.split(), *device, "--threads", "1"]]
+    if not shared and o.cases:
+        yield [[*python, os.path.join(HERE, "ablation.py"), "write", *given, trained, os.path.join(out, "written.jsonl"), "--cases", str(o.cases), *device, "--threads", "1"]]
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("base")
+    p.add_argument("corpus")
+    p.add_argument("out")
+    p.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
+    p.add_argument("--at-once", type=int, default=1)
+    p.add_argument("--only", default=",".join(ARMS))
+    p.add_argument("--until", type=float, default=1e9, help="seconds; no arm is begun after them, and those that run are waited for")
+    p.add_argument("--chunks", type=int, default=150, help="held-out chunks of eight gaps that are scored")
+    p.add_argument("--cases", type=int, default=48, help="gaps that are written to count passes; 0: none")
+    p.add_argument("--more", default="", help="options of train.py for all arms")
+    o = p.parse_args()
+    if unknown := [n for n in o.only.split(",") if n not in ARMS]:
+        p.error(f"no such arm: {', '.join(unknown)}; there are {', '.join(ARMS)}")
+    begun, waiting, running = time.time(), o.only.split(","), {}
+    say = lambda text: print(f"{time.time() - begun:6.1f} s  {text}", flush=True)
+    waiting = [n for n in waiting if not os.path.exists(os.path.join(o.out, n, "score.jsonl"))]
+    while waiting or running:
+        while waiting and len(running) < o.at_once and time.time() - begun < o.until:
+            name = waiting.pop(0)
+            os.makedirs(os.path.join(o.out, name), exist_ok=True)
+            running[name] = (commands(name, o), [], None)
+        if not running:
+            break
+        for name, (left, tries, program) in list(running.items()):
+            if program and program.poll() is None:
+                continue
+            if not program or program.returncode == 0:
+                tries = next(left, [])
+            if not tries:
+                say(f"{name} {'failed; see its arm.log' if program and program.returncode else 'is done'}")
+                del running[name]
+                continue
+            command, *tries = tries
+            say(f"{name}: {command[2] if command[2] in ('score', 'write') else 'train'}{' again' if program and program.returncode else ''}")
+            with open(os.path.join(o.out, name, "arm.log"), "a") as log:
+                running[name] = (left, tries, subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"}))
+        time.sleep(0.2)
+    if waiting:
+        say(f"not begun, for want of time: {', '.join(waiting)}")
+
+
+if __name__ == "__main__":
+    main()
