@@ -3,6 +3,7 @@
     python training/ablation.py score BASE.gguf CORPUS TRAINED.safetensors OUT.jsonl [--order ORDER] [--chunks 30]
     python training/ablation.py write BASE.gguf CORPUS TRAINED.safetensors OUT.jsonl [--order suffix-first] [--cases 32]
     python training/ablation.py compare A.jsonl B.jsonl   # two arms' OUT of `score`, paired by gap
+    python training/ablation.py table FOLDER              # all arms that `arms.py` left there, each beside the one it is compared with
 
 A gap is the rest of a line of a held-out package, cut at any character, with what stands before and after it. All arms see the same
 tokens and stop at the line's end: END, or a token with a line break. `score` tells each token what stands left of it, many gaps in
@@ -193,18 +194,43 @@ def interval(value, weight, chunk, rng):
     return by_value.sum() / by_weight.sum(), *np.percentile(by_value[drawn].sum(1) / by_weight[drawn].sum(1), (2.5, 97.5))
 
 
+class Scores:
+    """What `score` wrote of two arms, paired by gap."""
+
+    def __init__(self, a, b):
+        arms = [{(r["chunk"], r["gap"]): r for r in map(json.loads, open(path))} for path in (a, b)]
+        both = sorted(arms[0].keys() & arms[1].keys())
+        column = lambda name: [np.array([float(arm[k][name]) for k in both]) for arm in arms]
+        exact, nats, (tokens, _), one = column("exact"), column("nats"), column("tokens"), np.ones(len(both))
+        self.gaps, self.tokens, chunk, rng = len(both), int(tokens.sum()), np.array([c for c, _ in both]), np.random.default_rng(0)
+        percent = lambda x: [100 * y for y in interval(x, one, chunk, rng)]
+        by_token = lambda x: interval(x / tokens, tokens, chunk, rng)
+        self.exact, self.nats = [percent(x) for x in exact], [by_token(x) for x in nats]
+        self.more_exact, self.more_nats = percent(exact[0] - exact[1]), by_token(nats[0] - nats[1])
+
+
 def compare(o):
-    arms = [{(r["chunk"], r["gap"]): r for r in map(json.loads, open(path))} for path in (o.a, o.b)]
-    both = sorted(arms[0].keys() & arms[1].keys())
-    column = lambda name: [np.array([float(arm[k][name]) for k in both]) for arm in arms]
-    (exact, nats), (tokens, _), one = (column("exact"), column("nats")), column("tokens"), np.ones(len(both))
-    chunk, rng = np.array([c for c, _ in both]), np.random.default_rng(0)
-    print(f"{len(both)} gaps, {int(tokens.sum())} tokens and ends")
-    for i, path in enumerate((o.a, o.b)):
-        print(path, "exact %.1f %% (%.1f to %.1f)," % tuple(100 * x for x in interval(exact[i], one, chunk, rng)),
-              "nats a token %.3f (%.3f to %.3f)" % interval(nats[i] / tokens, tokens, chunk, rng))
-    print("a - b: exact %+.1f (%+.1f to %+.1f)," % tuple(100 * x for x in interval(exact[0] - exact[1], one, chunk, rng)),
-          "nats a token %+.3f (%+.3f to %+.3f)" % interval((nats[0] - nats[1]) / tokens, tokens, chunk, rng))
+    s = Scores(o.a, o.b)
+    print(f"{s.gaps} gaps, {s.tokens} tokens and ends")
+    for path, exact, nats in zip((o.a, o.b), s.exact, s.nats):
+        print(path, "exact %.1f %% (%.1f to %.1f)," % tuple(exact), "nats a token %.3f (%.3f to %.3f)" % nats)
+    print("a - b: exact %+.1f (%+.1f to %+.1f)," % tuple(s.more_exact), "nats a token %+.3f (%+.3f to %+.3f)" % s.more_nats)
+
+
+def beside(arm):
+    """The arm that an arm of `arms.py` is compared with: what it is named after."""
+    return next((f"{kind}ours" for kind in ("whole-", "one-cut-") if arm.startswith(kind)), "ours")
+
+
+def table(o):
+    path = lambda arm: os.path.join(o.folder, arm, "score.jsonl")
+    arms = sorted((a for a in os.listdir(o.folder) if os.path.exists(path(a))), key=lambda a: (beside(a), a != beside(a), a))
+    print("| arm | exact % | nats a token | beside | exact, difference (95 %) | nats, difference (95 %) |\n|---|---:|---:|---|---:|---:|")
+    for arm in arms:
+        s = Scores(path(arm), path(beside(arm)))
+        difference = "| | |" if arm == beside(arm) else "%s | %+.1f (%+.1f to %+.1f) | %+.3f (%+.3f to %+.3f) |" % (beside(arm), *s.more_exact, *s.more_nats)
+        print("| %s | %.1f | %.3f | %s" % (arm, s.exact[0][0], s.nats[0][0], difference))
+    print(f"\n{s.gaps} gaps, {s.tokens} tokens and ends")
 
 
 def main():
@@ -226,6 +252,9 @@ def main():
     c.add_argument("a")
     c.add_argument("b")
     c.set_defaults(run=compare)
+    t = commands.add_parser("table")
+    t.add_argument("folder")
+    t.set_defaults(run=table)
     o = p.parse_args()
     o.run(o)
 
