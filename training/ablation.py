@@ -167,7 +167,8 @@ def score(o):
                 if VOCAB not in target or torch.isin(target, stop).any():
                     continue  # longer than a canvas, or cut at a line's beginning, whose line break the product holds back and clamps
                 log_p = judged(net.logits(hidden[0][rows]).log_softmax(-1), stop)
-                line = {"chunk": i, "gap": gap, "tokens": len(target), "exact": bool((log_p.argmax(1) == target).all()),
+                right = (log_p.argmax(1) == target).tolist()
+                line = {"chunk": i, "gap": gap, "tokens": len(target), "exact": all(right), "all_but_end": all(right[:-1]),
                         "nats": round(-float(log_p.gather(1, target[:, None]).sum()), 4)}
                 out.write(json.dumps(line) + "\n")
             out.flush()

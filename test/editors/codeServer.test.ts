@@ -15,6 +15,7 @@ import { type Case, caseNamed, cases, knownTexts, othersWords, otherWay, twoServ
 import { type CodeServer, startCodeServer, whyNoCodeServer } from './codeServer.ts'
 import { putOtherExtension } from './otherExtension.ts'
 import { printed } from './printed.ts'
+import { stalled } from './stalled.ts'
 
 const extension = resolve('clients/vscode/lacuna.vsix')
 const reason =
@@ -154,7 +155,7 @@ describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { 
 
     test("late, VS Code's words are there instead: ours goes on from the chosen one, and each is taken", async () => {
       const each = caseNamed('end of a line')
-      const path = await stalled(async () => {
+      const path = await stalled(stall, async () => {
         const path = await typed(each)
         await shown(each, ({ ghost, menu }) => ghost === '' && menu.join() === 'width')
         return path
@@ -168,7 +169,7 @@ describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { 
 
     test('late, where no menu has a word either: ours comes at the next key', async () => {
       const each = { ...caseNamed('end of a line'), file: twoServers.file } // where the other server answers for all
-      const path = await stalled(async () => {
+      const path = await stalled(stall, async () => {
         const path = await typed(each)
         await sleep(1500)
         return path
@@ -216,7 +217,7 @@ describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { 
     test.each([twoServers, inRuby(twoServers)])(
       "with our engine stalled the other server's menu comes all the same: $file",
       async (each) => {
-        const path = await stalled(async () => {
+        const path = await stalled(stall, async () => {
           const path = await typed(each)
           await shown(each, itsMenu)
           await browser.key('Enter')
@@ -231,7 +232,7 @@ describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { 
       const each = caseNamed('end of a line')
       const path = await typed(each)
       await shown(each, alone(each.fill))
-      await stalled(async () => {
+      await stalled(stall, async () => {
         await browser.key('Backspace')
         await browser.key('i')
         await sleep(300)
@@ -269,15 +270,6 @@ describe.skipIf(reason !== '')(`VS Code${reason && ` (skipped: ${reason})`}`, { 
     await meanwhile()
     await browser.key('Tab')
     await expectSaved(path, each.filled)
-  }
-
-  async function stalled<Result>(work: () => Promise<Result>): Promise<Result> {
-    await writeFile(stall, '')
-    try {
-      return await work()
-    } finally {
-      await rm(stall)
-    }
   }
 
   /** Types the last character before the mark of a new file. */

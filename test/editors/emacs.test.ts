@@ -8,6 +8,7 @@ import { buildServers, type Servers } from './buildServers.ts'
 import { type Case, caseNamed, cases, knownTexts, othersWords, otherWay, twoServers, twoWays, wordOf } from './cases.ts'
 import { type Emacs, findEmacs, startEmacs } from './emacs.ts'
 import { printed } from './printed.ts'
+import { soon, stalled } from './stalled.ts'
 import { keepCapture } from './terminal.ts'
 
 const found = findEmacs()
@@ -204,9 +205,9 @@ describe.skipIf(noRass !== '')(
     test("with our engine stalled the other server's menu comes all the same", async () => {
       const path = await emacs.edit('beside.py', 'value = othe\n', 13)
       await emacs.until('the server', ({ managed }) => managed)
-      await stalled(async () => {
+      await stalled(env.LACUNA_STALL!, async () => {
         await emacs.terminal.type('r')
-        await checkSoon('Emacs, rass', async () => {
+        await soon('Emacs, rass', async () => {
           await emacs.terminal.keys('C-M-i')
           await emacs.until('the other completion', ({ text }) => text === 'value = otherServerWord\n')
         })
@@ -262,9 +263,9 @@ describe.skipIf(reason !== '').each(menus)(
 
     test("with our engine stalled the other server's menu comes all the same", async ({ skip }) => {
       if (!(await has(emacs, menu.needs))) skip(`no ${menu.needs}`)
-      await stalled(async () => {
+      await stalled(env.LACUNA_STALL!, async () => {
         const path = await typed(emacs, twoServers)
-        await checkSoon(`Emacs, ${menu.name}`, () =>
+        await soon(`Emacs, ${menu.name}`, () =>
           emacs.terminal.until('its words', (text) => othersWords.every((word) => text.includes(word))),
         )
         await emacs.terminal.keys('Enter')
@@ -422,10 +423,10 @@ describe.skipIf(reason !== '')(`Emacs, lsp-mode with another server${reason && `
   test("with our engine stalled the other server's completion comes all the same", async () => {
     const path = await emacs.edit('stalled.py', 'value = othe\n', 13)
     await emacs.until('the server', ({ managed }) => managed)
-    await stalled(async () => {
+    await stalled(env.LACUNA_STALL!, async () => {
       await emacs.terminal.type('r')
       await sleep(1000) // its ghost text is being waited for
-      await checkSoon('Emacs, lsp-mode', async () => {
+      await soon('Emacs, lsp-mode', async () => {
         await emacs.terminal.keys('C-M-i')
         await emacs.terminal.until('the menu', (screen) => screen.includes('otherServerWord'))
       })
@@ -568,7 +569,7 @@ async function listed(emacs: Emacs, words: readonly string[]): Promise<void> {
 /** @param keys by which it is asked, where it does not ask by itself. */
 async function checkChanged(emacs: Emacs, ...keys: string[]): Promise<void> {
   const each = caseNamed('end of a line')
-  const path = await stalled(async () => {
+  const path = await stalled(env.LACUNA_STALL!, async () => {
     const path = await typed(emacs, each)
     await emacs.until('the server', ({ managed }) => managed)
     if (keys.length > 0) await emacs.terminal.keys(...keys)
@@ -586,23 +587,6 @@ async function checkUndone(emacs: Emacs, each: Case, path: string): Promise<void
   await emacs.until('it in the buffer', ({ text }) => text === each.filled)
   await emacs.terminal.keys('C-_')
   await expectWritten(emacs, path, each.text)
-}
-
-async function stalled<Result>(work: () => Promise<Result>): Promise<Result> {
-  await writeFile(env.LACUNA_STALL!, '')
-  try {
-    return await work()
-  } finally {
-    await rm(env.LACUNA_STALL!)
-  }
-}
-
-async function checkSoon(what: string, work: () => Promise<unknown>): Promise<void> {
-  const began = performance.now()
-  await work()
-  const tookMs = performance.now() - began
-  process.stderr.write(`${what}: the other server's completion after ${Math.round(tookMs)} ms, ours stalled\n`)
-  expect(tookMs).toBeLessThan(1500)
 }
 
 async function take(emacs: Emacs, each: Case): Promise<void> {

@@ -3,13 +3,14 @@
  * written, and compared byte for byte.
  */
 import { spawnSync } from 'node:child_process'
-import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { mkdir, mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, describe, expect, test } from 'vitest'
 import { type Case, caseNamed } from './cases.ts'
 import { openWork, testMenu } from './menuTests.ts'
 import { printed } from './printed.ts'
+import { stalled } from './stalled.ts'
 import { keepCapture, startTerminal, type Terminal, whyNoTerminal } from './terminal.ts'
 
 const program = process.env.LACUNA_KAKOUNE ?? 'kak'
@@ -34,8 +35,7 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
   })
 
   test("with our engine stalled the other server's menu comes all the same", async () => {
-    await writeFile(work.stall, '')
-    try {
+    await stalled(work.stall, async () => {
       const path = await typed({ ...caseNamed('end of a line'), text: 'value = other\n', cursor: 13 }, [
         'other',
         'lacuna',
@@ -43,9 +43,7 @@ describe.skipIf(reason !== '')(`Kakoune${reason && ` (skipped: ${reason})`}`, ()
       await menu('otherServerWord')
       await terminal!.keys('C-n')
       await expectWritten(path, 'value = otherServerWord\n')
-    } finally {
-      await rm(work.stall, { force: true })
-    }
+    })
   })
 
   test('the embedded model, given time: what is taken is the beginning of what `lacuna complete` prints', async () => {

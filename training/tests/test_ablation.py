@@ -48,3 +48,33 @@ def test_the_rival_reads_one_text(base):  # noqa: F811
     none, n = [(torch.zeros(3, 0, 64),) * 2] * LAYERS, len(text)
     hidden, _ = model.forward(text, torch.arange(n), torch.ones(n, n).tril().bool(), none, torch.arange(0), True)
     assert (said - model.log_probs(hidden[-6:])).abs().max() < 2e-3
+
+
+def test_arms_are_paired_by_gap_with_what_they_are_named_after(tmp_path, capsys):
+    import json
+    from types import SimpleNamespace
+
+    import ablation
+
+    gaps = [{"chunk": c, "gap": g, "tokens": 4, "exact": False, "nats": 8.0} for c in range(3) for g in range(2)]
+    for arm, nats, exact in (("ours", 8, False), ("rival", 4, True), ("whole-ours", 2, True)):
+        (tmp_path / arm).mkdir()
+        told = [g | {"nats": nats, "exact": exact} for g in gaps]
+        (tmp_path / arm / "score.jsonl").write_text("".join(json.dumps(g) + "\n" for g in (told if arm == "ours" else told[::-1])))
+    ablation.table(SimpleNamespace(folder=tmp_path))
+    said = capsys.readouterr().out
+    assert "| rival | 100.0 | 1.000 | ours | +100.0 (+100.0 to +100.0) | -1.000 (-1.000 to -1.000) |" in said
+    assert "| whole-ours | 100.0 | 0.500 | | | |" in said and "6 gaps, 24 tokens and ends" in said
+
+
+def test_every_arm_is_told_what_it_is(tmp_path):
+    from types import SimpleNamespace
+
+    import arms
+
+    o = SimpleNamespace(base="B", corpus="C", out=str(tmp_path), device="cuda", chunks=3, cases=2, more="")
+    (recorded, plain), *scored = list(arms.commands("rival", o))
+    assert recorded == [*plain, "--record"] and plain[-4:] == ["--order", "suffix-first", "--device", "cuda"]
+    assert len(scored) == 1 and "suffix-first" in scored[0][0]
+    assert [program[0][2] for program in list(arms.commands("whole-ours", o))[1:]] == ["score", "write"]
+    assert "weights.safetensors" in list(arms.commands("whole-ours", o))[1][0][5]
