@@ -16,7 +16,7 @@ from pathlib import Path
 
 import gguf
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
 
@@ -123,6 +123,10 @@ def check_trained(path):
         held = load_file(path)
     except SafetensorError as error:
         raise BundleError(f"{path}: not a safetensors file: {error}") from error
+    with safe_open(path, "pt") as file:
+        order = (file.metadata() or {}).get("order", "canvas")
+    if order != "canvas":
+        raise BundleError(f"{path}: trained with --order {order}, which is for comparing; the server reads gaps as --order canvas does")
     first = held.get("0.attn_q.A")
     rank = 0 if first is None else len(first)
     check_shapes(path, {name: (list(t.shape), t.dtype) for name, t in held.items()}, trained_shapes(rank))

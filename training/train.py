@@ -251,7 +251,7 @@ def main():
             os.replace(at + ".part", at)
         # Either is written whole before it has its name, since another program may be waiting for it.
         trained = os.path.join(o.out, "adapter.safetensors" if o.rank else "weights.safetensors")
-        save_file(trained_tensors(net, mean), trained + ".part")
+        save_file(trained_tensors(net, mean), trained + ".part", None if o.order == "canvas" else {"order": o.order})
         os.replace(trained + ".part", trained)
         with open(os.path.join(o.out, "log.jsonl"), "w") as f:
             f.writelines(json.dumps(r) + "\n" for r in log)

@@ -318,7 +318,7 @@ def test_largest_packages_are_brought_to_one_height():
 def test_a_package_gives_less_of_the_languages_that_are_cut_most():
     files = [file('a', 100_000, f'{n}.{language}', language) for n in range(30) for language in ('python', 'go')]
     chosen = share.limit(files)
-    assert [sum(one.language == language for one in chosen) for language in ('python', 'go')] == [25, 10]
+    assert [sum(one.language == language for one in chosen) for language in ('python', 'go')] == [25, 15]
 
 
 def test_tests_get_a_limited_share():

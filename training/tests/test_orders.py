@@ -100,3 +100,18 @@ def test_an_adapted_suffix_is_read_both_ways_and_ignores_the_prefix(base):  # no
     n = len(rows)
     wanted = tree(model, around, p, torch.tensor(batch.ids[0, 0, rows]), torch.arange(n), torch.ones(n, n).tril().bool())
     assert (said[0, 0, rows] - wanted).abs().max() < 2e-3
+
+
+def test_what_another_order_made_is_not_bundled(base, tmp_path):  # noqa: F811
+    from safetensors.torch import save_file
+
+    import bundle
+    from train import trained_tensors
+
+    net = network(base, 4)
+    saved = trained_tensors(net, {n: p.detach() for n, p in net.named_parameters()})
+    save_file(saved, tmp_path / "canvas")
+    assert bundle.check_trained(tmp_path / "canvas") == 4
+    save_file(saved, tmp_path / "rival", {"order": "suffix-first"})
+    with pytest.raises(bundle.BundleError, match="suffix-first"):
+        bundle.check_trained(tmp_path / "rival")
