@@ -16,7 +16,7 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 BOTH = "--two-holes 0 --weights python=4,typescript=3,javascript=3,rust=.8,go=.8,c=.8,lua=.8,elisp=.8,shell=.8 " \
-       "--valid-every 100 --valid-steps 16 --no-checkpoint --decay 0.5 --threads 1"
+       "--valid-every 100 --valid-steps 16 --no-checkpoint --decay 0.5"
 ADAPTER = "--rank 32 --steps 400 --batch 4 --lr 1e-3 --workers 3"
 WHOLE = "--rank 0 --steps 600 --batch 8 --lr 5e-4 --context-weight 0 --workers 5"
 FAST = {ADAPTER: ["--record"], WHOLE: ["--compile", "--record"]}  # on a GPU
@@ -46,16 +46,15 @@ ARMS = {
 def commands(name, o):
     """The arm's programs, one after the other; of a list of two the second where the first fails."""
     kind, own, shared = ARMS[name]
-    out, python = os.path.join(o.out, name), [sys.executable]
-    device = ["--device", o.device]
+    out, device = os.path.join(o.out, name), ["--device", o.device, "--threads", "1"]
     trained = os.path.join(out, "weights.safetensors" if kind is WHOLE else "adapter.safetensors")
-    given = [o.base, o.corpus]
-    score = [*python, os.path.join(HERE, "ablation.py"), "score", *given, trained, os.path.join(out, "score.jsonl"), "--chunks", str(o.chunks)]
-    train = [*python, os.path.join(HERE, "train.py"), *given, out, *BOTH.split(), *kind.split(), *own.split(), *shared.split(), *device, *o.more.split()]
+    program = lambda script, *rest: [sys.executable, os.path.join(HERE, script), *rest, *device]
+    train = program("train.py", o.base, o.corpus, out, *BOTH.split(), *kind.split(), *own.split(), *shared.split()) + o.more.split()
     yield [train + FAST[kind], train] if o.device == "cuda" else [train]
-    yield [[*score, *shared.split(), *device, "--threads", "1"]]
+    judge = lambda what, into, *rest: program("ablation.py", what, o.base, o.corpus, trained, os.path.join(out, into), *rest)
+    yield [judge("score", "score.jsonl", "--chunks", str(o.chunks), *shared.split())]
     if not shared and o.cases:
-        yield [[*python, os.path.join(HERE, "ablation.py"), "write", *given, trained, os.path.join(out, "written.jsonl"), "--cases", str(o.cases), *device, "--threads", "1"]]
+        yield [judge("write", "written.jsonl", "--cases", str(o.cases))]
 
 
 def main():
@@ -95,7 +94,8 @@ def main():
             command, *tries = tries
             say(f"{name}: {command[2] if command[2] in ('score', 'write') else 'train'}{' again' if program and program.returncode else ''}")
             with open(os.path.join(o.out, name, "arm.log"), "a") as log:
-                running[name] = (left, tries, subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"}))
+                program = subprocess.Popen(command, stdout=log, stderr=log, env=os.environ | {"OMP_WAIT_POLICY": "passive", "PYTHONUNBUFFERED": "1"})
+            running[name] = (left, tries, program)
         time.sleep(0.2)
     if waiting:
         say(f"not begun, for want of time: {', '.join(waiting)}")

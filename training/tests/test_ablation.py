@@ -74,7 +74,7 @@ def test_every_arm_is_told_what_it_is(tmp_path):
 
     o = SimpleNamespace(base="B", corpus="C", out=str(tmp_path), device="cuda", chunks=3, cases=2, more="")
     (recorded, plain), *scored = list(arms.commands("rival", o))
-    assert recorded == [*plain, "--record"] and plain[-4:] == ["--order", "suffix-first", "--device", "cuda"]
+    assert recorded == [*plain, "--record"] and plain[-6:] == ["--order", "suffix-first", "--device", "cuda", "--threads", "1"]
     assert len(scored) == 1 and "suffix-first" in scored[0][0]
     assert [program[0][2] for program in list(arms.commands("whole-ours", o))[1:]] == ["score", "write"]
     assert "weights.safetensors" in list(arms.commands("whole-ours", o))[1][0][5]
