@@ -120,12 +120,13 @@ describe.skipIf(reason !== '')(`Emacs, ghost text from a server of its own${reas
 
   test('changed between request and answer: the old answer is dropped, nothing typed is lost', async () => {
     const each = caseNamed('end of a line')
-    await writeFile(env.LACUNA_STALL!, '')
-    const path = await typed(emacs, each)
-    await emacs.until('a request', ({ waiting }) => waiting)
-    await emacs.terminal.type('re')
-    await emacs.until('what was typed', ({ text }) => text.includes('return wire\n'))
-    await rm(env.LACUNA_STALL!)
+    const path = await stalled(env.LACUNA_STALL!, async () => {
+      const path = await typed(emacs, each)
+      await emacs.until('a request', ({ waiting }) => waiting)
+      await emacs.terminal.type('re')
+      await emacs.until('what was typed', ({ text }) => text.includes('return wire\n'))
+      return path
+    })
     await emacs.until('all answered', ({ waiting }) => !waiting)
     const { ghost } = await emacs.state()
     expect(each.fill.endsWith(ghost) && ghost !== '').toBe(false)
@@ -527,14 +528,11 @@ async function shown(emacs: Emacs, each: Case): Promise<string> {
 }
 
 async function checkLighter(emacs: Emacs): Promise<void> {
-  await writeFile(env.LACUNA_STALL!, '')
-  try {
+  await stalled(env.LACUNA_STALL!, async () => {
     await typed(emacs, caseNamed('tabs'))
     await emacs.until('busy', ({ lighter }) => lighter === ' Lacuna…')
     await emacs.terminal.until('it on the screen', (screen) => screen.includes('Lacuna…'))
-  } finally {
-    await rm(env.LACUNA_STALL!)
-  }
+  })
   await emacs.until('no more', ({ lighter, ghost }) => lighter === ' Lacuna' && ghost === caseNamed('tabs').fill)
 }
 

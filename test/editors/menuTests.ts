@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterAll, beforeAll, test } from 'vitest'
 import { buildServers, type Servers } from './buildServers.ts'
 import { type Case, caseNamed, cases, knownTexts, othersWords, twoServers, wordOf } from './cases.ts'
+import { stalled } from './stalled.ts'
 import type { Terminal } from './terminal.ts'
 
 /** Of a suite, from its start to its end. */
@@ -68,11 +69,12 @@ export function testMenu(work: Work, editor: MenuEditor): void {
 
   test('changed between request and answer: nothing typed is lost', async () => {
     const each = caseNamed('end of a line')
-    await writeFile(work.stall, '')
-    const path = await typed(each)
-    await sleep(600) // it has asked: 50 ms (Kakoune) or 250 ms (Helix) after the key
-    await type('re')
-    await rm(work.stall)
+    const path = await stalled(work.stall, async () => {
+      const path = await typed(each)
+      await sleep(600) // it has asked: 50 ms (Kakoune) or 250 ms (Helix) after the key
+      await type('re')
+      return path
+    })
     await sleep(800)
     await expectWritten(path, each.text.replace('return wi', 'return wire'))
   })

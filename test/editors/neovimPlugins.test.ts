@@ -181,18 +181,15 @@ for (const plugin of plugins) {
 
     test('changed between request and answer: nothing typed is lost, the old answer is not taken', async () => {
       const each = caseNamed('end of a line')
-      await writeFile(env.LACUNA_STALL!, '')
-      try {
+      const path = await stalled(env.LACUNA_STALL!, async () => {
         const path = await typed(neovim, each)
         await sleep(400)
         await neovim.keys('re')
-        await rm(env.LACUNA_STALL!)
-        await sleep(800)
-        expect((await neovim.state()).menu.filter((label) => label.includes(each.fill))).toEqual([])
-        await expectWritten(neovim, path, each.text.replace('return wi', 'return wire'))
-      } finally {
-        await rm(env.LACUNA_STALL!, { force: true })
-      }
+        return path
+      })
+      await sleep(800)
+      expect((await neovim.state()).menu.filter((label) => label.includes(each.fill))).toEqual([])
+      await expectWritten(neovim, path, each.text.replace('return wi', 'return wire'))
     })
   })
 }

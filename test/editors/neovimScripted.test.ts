@@ -119,23 +119,21 @@ describe.skipIf(reasonOf(newer) !== '')(
     })
 
     test('the statusline says while an answer is waited for', async () => {
-      await writeFile(env.LACUNA_STALL!, '')
-      try {
+      await stalled(env.LACUNA_STALL!, async () => {
         await typed(neovim, caseNamed('tabs'))
         await neovim.until('busy', ({ status }) => status === 'Lacuna…')
-      } finally {
-        await rm(env.LACUNA_STALL!)
-      }
+      })
       await neovim.until('no more', ({ status, ghost }) => status === '' && ghost === caseNamed('tabs').fill)
     })
 
     test('changed between request and answer: the old answer is not taken, nothing typed is lost', async () => {
       const each = caseNamed('end of a line')
-      await writeFile(env.LACUNA_STALL!, '')
-      const path = await typed(neovim, each)
-      await neovim.until('a request', ({ waiting }) => waiting)
-      await neovim.keys('re')
-      await rm(env.LACUNA_STALL!)
+      const path = await stalled(env.LACUNA_STALL!, async () => {
+        const path = await typed(neovim, each)
+        await neovim.until('a request', ({ waiting }) => waiting)
+        await neovim.keys('re')
+        return path
+      })
       await sleep(600)
       await neovim.until('all answered', ({ waiting }) => !waiting)
       await expectWritten(neovim, path, each.text.replace('return wi', 'return wire'))
@@ -273,18 +271,15 @@ describe.skipIf(reasonOf(older) !== '')(`Neovim 0.11${reasonOf(older) && ` (skip
 
   test('changed between request and answer: nothing typed is lost', async () => {
     const each = caseNamed('end of a line')
-    await writeFile(env.LACUNA_STALL!, '')
-    try {
+    const path = await stalled(env.LACUNA_STALL!, async () => {
       const path = await typed(neovim, each)
       await neovim.keys('<C-x><C-o>')
       await sleep(300)
       await neovim.keys('re')
-      await rm(env.LACUNA_STALL!)
-      await sleep(600)
-      await expectWritten(neovim, path, each.text.replace('return wi', 'return wire'))
-    } finally {
-      await rm(env.LACUNA_STALL!, { force: true })
-    }
+      return path
+    })
+    await sleep(600)
+    await expectWritten(neovim, path, each.text.replace('return wi', 'return wire'))
   })
 })
 

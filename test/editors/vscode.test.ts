@@ -10,6 +10,7 @@ import { join, resolve } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { buildServers } from './buildServers.ts'
 import { type Case, caseNamed, cases, knownTexts } from './cases.ts'
+import { stalled } from './stalled.ts'
 import { createVscodeStub, type StubDocument } from './vscodeStub.ts'
 
 const extension = resolve('clients/vscode/dist/extension.cjs')
@@ -64,27 +65,28 @@ describe.skipIf(reason !== '')(`VS Code's language client${reason && ` (skipped:
 
   test('changed between request and answer: the old answer is for nobody', async () => {
     const each = caseNamed('end of a line')
-    await writeFile(stall, '')
-    const document = open(each)
-    const old = inline(document, each.cursor)
-    document.change(each.cursor, each.cursor, 'de')
-    const refused = old.then(
-      () => 'an answer',
-      (error: unknown) => (error as object).constructor,
-    )
-    const fresh = inline(document, each.cursor + 2)
-    await rm(stall)
+    const { refused, fresh } = await stalled(stall, async () => {
+      const document = open(each)
+      const old = inline(document, each.cursor)
+      document.change(each.cursor, each.cursor, 'de')
+      const refused = old.then(
+        () => 'an answer',
+        (error: unknown) => (error as object).constructor,
+      )
+      return { refused, fresh: inline(document, each.cursor + 2) }
+    })
     await expect(refused).resolves.toBe(stub.vscode.CancellationError) // silent in VS Code
     expect(((await fresh)?.items ?? []).map(({ insertText }) => insertText)).not.toContain(each.fill)
   })
 
   test('the status item is busy while an answer is waited for', async () => {
     await expect.poll(() => stub.statusItem).toMatchObject({ busy: false, text: 'Lacuna', severity: 0 })
-    await writeFile(stall, '')
     const each = caseNamed('tabs')
-    const asked = inline(open(each), each.cursor)
-    await expect.poll(() => stub.statusItem.busy, { timeout: 5000 }).toBe(true)
-    await rm(stall)
+    const { asked } = await stalled(stall, async () => {
+      const asked = inline(open(each), each.cursor)
+      await expect.poll(() => stub.statusItem.busy, { timeout: 5000 }).toBe(true)
+      return { asked }
+    })
     await asked
     await expect.poll(() => stub.statusItem.busy, { timeout: 5000 }).toBe(false)
   })
