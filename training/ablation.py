@@ -24,11 +24,11 @@ from safetensors.torch import load_file
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import orders  # noqa: E402
-from batches import Corpus, draw, draw_one  # noqa: E402
+from batches import WEIGHTS, Corpus, draw, draw_one  # noqa: E402
 from network import HEAD_DIM, KV_HEADS, Network, context_block, rope  # noqa: E402
 from objective import Mix, Objective, Shape  # noqa: E402
 from reference import DISTANCE, LAYERS, MASK, VOCAB, load_base  # noqa: E402
-from step import READ  # noqa: E402
+from step import tensors  # noqa: E402
 from train import load_trained, pick_device  # noqa: E402
 
 MOST = 32
@@ -148,19 +148,18 @@ def opened(o):
     net = Network(base, 0 if first is None else len(first), torch.float32, "0.attn_norm.gain" in held, kept).to(o.device)
     if held:
         load_trained(net, o.trained)
-    weights = {"python": 4, "typescript": 3, "javascript": 3} | dict.fromkeys(("rust", "go", "c", "lua", "elisp", "shell"), 0.8)
     stop = torch.tensor(sorted(i for t, i in tokenizer.get_vocab().items() if "Ċ" in t))
-    return net, Corpus(os.path.join(o.corpus, "valid.jsonl"), weights), tokenizer, stop
+    return net, Corpus(os.path.join(o.corpus, "valid.jsonl"), WEIGHTS), tokenizer, stop
 
 
 @torch.no_grad()
 def score(o):
     net, corpus, tokenizer, stop = opened(o)
-    objective, read = Objective(tokenizer, replace(SHAPE, own=o.own, least_suffix=o.own), LINES), orders.READ[o.order]
+    objective, read = Objective(tokenizer, replace(SHAPE, own=o.own, least_suffix=o.own), LINES), orders.ORDERS[o.order]
     with open(o.out, "w") as out:
         for i in range(o.chunks):
             b = draw(objective, corpus, 1, SEED, i)
-            hidden, _ = read(net, {name: torch.as_tensor(getattr(b, name), device=o.device) for name in READ})
+            hidden, _ = read(net, tensors(b, o.device))
             for gap in range(len(b.kinds[0])):
                 rows = torch.as_tensor((b.gap[0] == gap) & (b.target[0] >= 0), device=o.device)
                 target = torch.as_tensor(b.target[0], device=o.device)[rows]
@@ -241,7 +240,7 @@ def main():
         f = commands.add_parser(name)
         for argument in ("base", "corpus", "trained", "out"):
             f.add_argument(argument)
-        f.add_argument("--order", default="canvas", choices=tuple(orders.READ) if run is score else ("canvas", "suffix-first"))
+        f.add_argument("--order", default="canvas", choices=tuple(orders.ORDERS) if run is score else ("canvas", "suffix-first"))
         f.add_argument("--chunks", type=int, default=30, help="score: of eight gaps each, or fewer")
         f.add_argument("--own", type=int, default=SHAPE.own, help="score: tokens of the suffix")
         f.add_argument("--device", default="cpu", choices=("cpu", "cuda"))

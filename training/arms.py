@@ -15,8 +15,7 @@ import sys
 import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-BOTH = "--two-holes 0 --weights python=4,typescript=3,javascript=3,rust=.8,go=.8,c=.8,lua=.8,elisp=.8,shell=.8 " \
-       "--valid-every 100 --valid-steps 16 --no-checkpoint --decay 0.5"
+BOTH = "--two-holes 0 --valid-every 100 --valid-steps 16 --no-checkpoint --decay 0.5"
 ADAPTER = "--rank 32 --steps 400 --batch 4 --lr 1e-3 --workers 3"
 WHOLE = "--rank 0 --steps 600 --batch 8 --lr 5e-4 --context-weight 0 --workers 5"
 FAST = {ADAPTER: ["--record"], WHOLE: ["--compile", "--record"]}  # on a GPU

@@ -14,6 +14,8 @@ import numpy as np
 from reference import VOCAB
 
 AHEAD_OF_TIME = 4  # batches a process keeps ready
+# Of languages, as the default model draws them.
+WEIGHTS = {"python": 4, "typescript": 3, "javascript": 3} | dict.fromkeys(("rust", "go", "c", "lua", "elisp", "shell"), 0.8)
 
 
 class Corpus:

@@ -120,11 +120,11 @@ def check_trained(path):
     if not path.is_file():
         raise BundleError(f"{path}: no such file")
     try:
-        held = load_file(path)
+        with safe_open(path, "pt") as file:
+            held = {name: file.get_tensor(name) for name in file.keys()}
+            order = (file.metadata() or {}).get("order", "canvas")
     except SafetensorError as error:
         raise BundleError(f"{path}: not a safetensors file: {error}") from error
-    with safe_open(path, "pt") as file:
-        order = (file.metadata() or {}).get("order", "canvas")
     if order != "canvas":
         raise BundleError(f"{path}: trained with --order {order}, which is for comparing; the server reads gaps as --order canvas does")
     first = held.get("0.attn_q.A")

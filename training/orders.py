@@ -24,11 +24,12 @@ from objective import BEGUN
 from reference import MASK, PAD
 
 BEFORE_SUFFIX, BEFORE_PREFIX = MASK, PAD  # ids whose embeddings are trained; nothing here is masked or padded
+ONE_TEXT = ("suffix-first", "both-ways")  # in which each end is a text of its own, and no row of the chunk says anything
 
 
 def refused(order, cuts, two_holes):
     """Why gaps drawn like this cannot be read in this order, or None."""
-    if order in ("suffix-first", "both-ways") and two_holes:
+    if order in ONE_TEXT and two_holes:
         return f"--order {order} reads one hole a gap; draw with --two-holes 0"
     if order == "both-ways" and cuts > 1:
         return "--order both-ways shows a gap's whole prefix to every row of it, so a gap that begins earlier would see its own text; draw with --cuts 1"
@@ -76,5 +77,5 @@ def text_rows(net, b, both_ways=False):
     return net.output_norm(x[:, -b["ids"].shape[2]:]).unflatten(0, b["ids"].shape[:2]), None
 
 
-READ = {"canvas": step.hidden_rows, "adapted-suffix": partial(step.hidden_rows, adapted_suffix=True), "suffix-first": text_rows,
-        "both-ways": partial(text_rows, both_ways=True)}
+ORDERS = {"canvas": step.hidden_rows, "adapted-suffix": partial(step.hidden_rows, adapted_suffix=True), "suffix-first": text_rows,
+          "both-ways": partial(text_rows, both_ways=True)}

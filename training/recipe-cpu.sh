@@ -9,7 +9,7 @@
 #
 # Needs Python 3.11 or newer with training/requirements.txt installed, and pip, npm and apt for the packages.
 set -euo pipefail
-[ $# -ge 1 ] || { sed -n '2,$s/^# \{0,1\}//p' "$0" | sed -n 1,10p >&2; exit 2; }
+[ $# -ge 1 ] || { sed -n '2,$s/^# \{0,1\}//p' "$0" | sed -n 1,9p >&2; exit 2; }
 here=$(cd "$(dirname "$0")" && pwd)
 mkdir -p "$1"
 folder=$(cd "$1" && pwd) minutes=${2:-20} adapter=${3:-}
@@ -28,7 +28,7 @@ EXTRA=${EXTRA:-} resume=()
 # Waiting threads must not spin: another program on the machine would cost ten times what it takes.
 # shellcheck disable=SC2086 # EXTRA is several words
 OMP_WAIT_POLICY=passive python "$here/train.py" "$base" "$folder/corpus" "$folder/run" --rank 32 --steps "$steps" \
-  --weights python=4,typescript=3,javascript=3,rust=.8,go=.8,c=.8,lua=.8,elisp=.8,shell=.8 --valid-every 10 --valid-steps 10 \
+  --valid-every 10 --valid-steps 10 \
   ${adapter:+--init "$adapter"} "${resume[@]}" $EXTRA
 if [ "$minutes" = 20 ] && [ -z "$adapter$EXTRA" ]; then
   echo "Beside the run that was committed (training/runs/recipe-cpu):"

@@ -70,7 +70,6 @@ train)
   rm -f "$2/train.done"
   WORK=$2 setsid nohup bash -c '"$@"; touch "$WORK/train.done"' - python3 "$here/train.py" "$2/base.gguf" "$2/corpus" "$2/run" --device "${DEVICE:-cuda}" --rank 0 --minutes "$3" \
     --batch "${BATCH:-16}" --workers "${WORKERS:-10}" --lr "${RATE:-5e-4}" --warm-up 100 --decay 0.8 --chunk "${CHUNK:-640}" --own 64 --no-checkpoint \
-    --weights python=4,typescript=3,javascript=3,rust=.8,go=.8,c=.8,lua=.8,elisp=.8,shell=.8 \
     --whole-lines 0.2 --span 0.1 --block 0.1 --two-holes 0.05 --valid-every 2 --valid-steps 96 $extra >"$2/train.log" 2>&1 &
   ;;
 collect)

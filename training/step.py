@@ -16,6 +16,11 @@ FILLED = 0.85  # of a canvas's rows that have room in a recorded step; of real b
 WARM_STEPS = 3  # before a step is recorded, so that kernels are generated and memory is had
 
 
+def tensors(b, device="cpu"):
+    """What a pass reads of a batch, by the names of `READ`."""
+    return {name: torch.as_tensor(getattr(b, name), device=device) for name in READ}
+
+
 def inputs(b, open_weight, context_weight, fixed=False, distil=0.0):
     """{name: array} of what a step reads: the batch, which of its rows say what, and how much each counts.
 
@@ -26,14 +31,15 @@ def inputs(b, open_weight, context_weight, fixed=False, distil=0.0):
     base says; known rows that a token follows alone."""
     flat, ahead = b.target.ravel(), b.ahead.ravel()
     says = np.flatnonzero(flat >= 0)
-    weight = np.where((ahead[says] == 0) | (ahead[says] == BEGUN), 1.0, open_weight)
+    known = (ahead[says] == 0) | (ahead[says] == BEGUN)
+    weight = np.where(known, 1.0, open_weight)
     parts = [padded(says, flat[says], weight / weight.sum(), int(FILLED * flat.size) if fixed else len(says))]
     if context_weight:
         following = b.following.ravel()
         next_ = np.flatnonzero(following >= 0)
         parts.append(padded(next_, following[next_], np.full(len(next_), context_weight / len(next_)), following.size if fixed else len(next_)))
     if distil:
-        by_base = np.where(((ahead[says] == 0) | (ahead[says] == BEGUN)) & (flat[says] < VOCAB), np.float32(distil), np.float32(0))
+        by_base = np.where(known & (flat[says] < VOCAB), np.float32(distil), np.float32(0))
         taught = {"taught": padded(by_base, by_base, by_base, len(parts[0][0]))[0]}
     rows, target, weight = zip(*parts)
     return {name: getattr(b, name) for name in READ} | dict(zip(("says", "next"), rows)) | {
@@ -80,7 +86,7 @@ def losses(net, b, read=hidden_rows):
 
 class Step:
     """Callable: inputs → nats a token before the step, a tensor. record: plays a recording after `WARM_STEPS`; the optimizer must
-    be capturable and hold its learning rate in a tensor on the device, and inputs must be `fixed`. read: one of `orders.READ`."""
+    be capturable and hold its learning rate in a tensor on the device, and inputs must be `fixed`. read: one of `orders.ORDERS`."""
 
     def __init__(self, net, optimizer, device, record=False, read=hidden_rows):
         self.net, self.optimizer, self.device, self.read = net, optimizer, device, read

@@ -24,12 +24,12 @@ from safetensors.torch import load_file, save_file
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import blocks4  # noqa: E402
 import orders  # noqa: E402
-from batches import Corpus, batches, draw  # noqa: E402
+from batches import WEIGHTS, Corpus, batches, draw  # noqa: E402
 from masking import STAGES  # noqa: E402
 from network import NORMS, PARTS, ROWS, Network  # noqa: E402
 from objective import Mix, Objective, Shape  # noqa: E402
 from reference import LAYERS, LINEARS, load_base  # noqa: E402
-from step import READ, Step, adamw, hidden_rows, inputs, set_rate  # noqa: E402
+from step import Step, adamw, hidden_rows, inputs, set_rate, tensors  # noqa: E402
 
 
 @torch.no_grad()
@@ -38,7 +38,7 @@ def validate(net, checks, device, read=hidden_rows):
     kind; of open rows: share of best tokens that are right, by distance."""
     nats, count, right, seen, ahead = 0.0, 0, {}, {}, np.zeros((8, 2))
     for b in checks:
-        hidden, _ = read(net, {name: torch.as_tensor(getattr(b, name), device=device) for name in READ})
+        hidden, _ = read(net, tensors(b, device))
         target = torch.as_tensor(b.target, device=device)
         asked = target >= 0
         logits = net.logits(hidden[asked])
@@ -108,6 +108,7 @@ def load_trained(net, path):
     """Takes over what `trained_tensors` made: an adapter, of this rank or a smaller one (the further ranks then begin at nothing);
     or matrices, as far as 4 bits hold them."""
     held = load_file(path)
+    gains = net.gain and "output_norm.weight" in held
     with torch.no_grad():
         for l in net.kept:
             if net.rank:
@@ -115,14 +116,14 @@ def load_trained(net, path):
                     a, b = held[f"{l}.{n}.A"].float(), held[f"{l}.{n}.B"].float()
                     net.A[f"{l}_{n}"][:a.shape[0]] = a
                     net.B[f"{l}_{n}"][:, :b.shape[1]] = b
-                for n in NORMS if net.gain and "output_norm.weight" in held else ():
+                for n in NORMS if gains else ():
                     net.gain[f"{l}_{n}"].copy_(held[f"{l}.{n}.gain"])
                 continue
             for key, names in PARTS.items():
                 net.own[f"{l}_{key}"].copy_(torch.cat([blocks4.read(held, f"blk.{l}.{n}.weight") for n in names]))
             for n in NORMS:
                 net.gain[f"{l}_{n}"].copy_(held[f"blk.{l}.{n}.weight"])
-        if net.gain and "output_norm.weight" in held:
+        if gains:
             net.gain["output"].copy_(held["output_norm.weight"])
         net.special.copy_(held["special"].float())
         net.pad_out.copy_(held["pad_out"].float())
@@ -153,7 +154,7 @@ def arguments():
     p.add_argument("--steps", type=int, default=4000, help="of the whole training; the learning rate follows it")
     p.add_argument("--minutes", type=float, help="of the whole training, instead of --steps: the learning rate follows the clock")
     p.add_argument("--rank", type=int, default=64, help="of the adapter; 0: the whole base is trained, in 4 bits")
-    p.add_argument("--order", default="canvas", choices=tuple(orders.READ), help="how a gap is read (orders.py); only what `canvas` gives can be bundled")
+    p.add_argument("--order", default="canvas", choices=tuple(orders.ORDERS), help="how a gap is read (orders.py); only what `canvas` gives can be bundled")
     p.add_argument("--gains", action="store_true", help="norm gains of canvas rows are trained beside the adapter; cannot be bundled")
     p.add_argument("--drop", type=int, default=0, metavar="N", help="leave out every N-th layer; cannot be bundled")
     p.add_argument("--distil", type=float, default=0.0, help="how much of a known row's target is what the base says of the text to its left")
@@ -166,7 +167,7 @@ def arguments():
     p.add_argument("--mean", type=float, default=0.995, help="running mean of the weights, per step")
     p.add_argument("--masking", default="mid", choices=STAGES, help="stages of the seed's masking, for --denoise")
     p.add_argument("--init", help="adapter or weights to begin from")
-    p.add_argument("--weights", default="", help="languages' weights, such as python=3,go=0.5")
+    p.add_argument("--weights", help="languages' weights, such as python=3,go=0.5, 1 for those not named (default: the default model's, batches.WEIGHTS)")
     p.add_argument("--stop-after", type=float, default=1e9, help="minutes; then a checkpoint is written")
     p.add_argument("--stop-at", type=int, default=1 << 40, help="step; likewise")
     p.add_argument("--valid-every", type=float, default=5, help="minutes")
@@ -200,11 +201,11 @@ def main():
     base, tokenizer = load_base(o.base)
     shape = Shape(**{k: getattr(o, k) for k in Shape().__dict__})
     objective = Objective(tokenizer, shape, Mix(**{k: getattr(o, k) for k in Mix().__dict__}), o.masking)
-    weights = dict((k, float(v)) for k, v in (w.split("=") for w in o.weights.split(",") if w))
+    weights = WEIGHTS if o.weights is None else dict((k, float(v)) for k, v in (w.split("=") for w in o.weights.split(",") if w))
     train, valid = (Corpus(os.path.join(o.corpus, f"{n}.jsonl"), weights) for n in ("train", "valid"))
     checks = [draw(objective, valid, o.batch, 1_000_000 + o.seed, i) for i in range(math.ceil(o.valid_steps / o.batch))]
-    read = orders.READ[o.order]
-    if read is not hidden_rows:
+    read = orders.ORDERS[o.order]
+    if o.order in orders.ONE_TEXT:
         o.context_weight = 0
     if o.order == "suffix-first":
         checks = [orders.without_open_rows(b) for b in checks]

@@ -2,22 +2,18 @@
 import pytest
 
 torch = pytest.importorskip("torch")
-from test_network import TEXT, base, network  # noqa: E402, F401
+from test_network import TEXT, base, with_reference  # noqa: E402, F401
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("open_rows", [0, 1, 5])
 def test_guesses_change_passes_and_no_token(base, monkeypatch, open_rows):  # noqa: F811
     import ablation
-    from reference import Model, infill
-    from train import trained_tensors
+    from reference import infill
 
     monkeypatch.setattr(ablation, "SURE_END", 2)  # an end that open rows alone say is the one thing that is not checked
     monkeypatch.setattr(ablation, "SURE", 0.01)
-    net = network(base, 4)
-    for p in (*net.A.values(), *net.B.values(), net.special, net.pad_out):  # as the files hold them
-        p.copy_(p.half().float())
-    model = Model(base[0], {k: v.float() for k, v in trained_tensors(net, dict(net.named_parameters())).items()})
+    net, model = with_reference(base, 4)
     ids = base[1].encode(TEXT[:300], add_special_tokens=False).ids
     prefix, suffix = torch.tensor(ids[:70]), torch.tensor(ids[74:90])
     stop = torch.tensor(sorted(i for t, i in base[1].get_vocab().items() if "Ċ" in t))
@@ -32,13 +28,9 @@ def test_guesses_change_passes_and_no_token(base, monkeypatch, open_rows):  # no
 def test_the_rival_reads_one_text(base):  # noqa: F811
     import ablation
     import orders
-    from reference import LAYERS, Model
-    from train import trained_tensors
+    from reference import LAYERS
 
-    net = network(base, 4)
-    for p in (*net.A.values(), *net.B.values(), net.special, net.pad_out):
-        p.copy_(p.half().float())
-    model = Model(base[0], {k: v.float() for k, v in trained_tensors(net, dict(net.named_parameters())).items()})
+    net, model = with_reference(base, 4)
     ids = torch.tensor(base[1].encode(TEXT[:300], add_special_tokens=False).ids)
     prefix, middle, suffix = ids[:70], ids[70:75], ids[75:90]
     arm = ablation.LeftToRight(net, net.layers(), prefix, suffix, 0)

@@ -48,20 +48,27 @@ def network(base, rank, **options):
     return net
 
 
-@pytest.mark.parametrize("rank", [0, 4])
 @torch.no_grad()
-def test_rows_say_what_the_reference_says(base, batch, rank):
-    from reference import MASK, PAD, Model, surroundings, tree
-    from step import READ, hidden_rows
+def with_reference(base, rank):
+    """(the network that trains, the reference with the same weights)"""
+    from reference import Model
     from train import trained_tensors
 
     net = network(base, rank)
-    trained = {k: v.float() for k, v in trained_tensors(net, dict(net.named_parameters())).items() if k[0] != "b"}
-    model = Model(base[0], trained)
-    with torch.no_grad():  # as the files hold them
-        for p in (*net.A.values(), *net.B.values(), net.special, net.pad_out):
-            p.copy_(p.half().float())
-    said = net.logits(hidden_rows(net, {name: torch.as_tensor(getattr(batch, name)) for name in READ})[0]).log_softmax(-1)
+    for p in (*net.A.values(), *net.B.values(), net.special, net.pad_out):  # as the files hold them
+        p.copy_(p.half().float())
+    trained = trained_tensors(net, dict(net.named_parameters())).items()
+    return net, Model(base[0], {k: v.float() for k, v in trained if k[0] != "b"})
+
+
+@pytest.mark.parametrize("rank", [0, 4])
+@torch.no_grad()
+def test_rows_say_what_the_reference_says(base, batch, rank):
+    from reference import MASK, PAD, surroundings, tree
+    from step import hidden_rows, tensors
+
+    net, model = with_reference(base, rank)
+    said = net.logits(hidden_rows(net, tensors(batch))[0]).log_softmax(-1)
     compared = 0
     for c, e in ((0, 0), (0, 1), (1, 0), (1, 1)):
         for gap in sorted(set(batch.gap[c, e]) - {-1}):
@@ -129,10 +136,10 @@ def test_what_a_teacher_says_is_a_share_of_the_target(base, monkeypatch):
 @torch.no_grad()
 def test_a_teacher_is_the_base_to_the_left(base, batch):
     from reference import LAYERS, Model
-    from step import READ, hidden_rows
+    from step import hidden_rows, tensors
 
     net, model = network(base, 4), Model(base[0], {"special": torch.zeros(2, 576), "pad_out": torch.zeros(576)})
-    said = net.logits(hidden_rows(net, {name: torch.as_tensor(getattr(batch, name)) for name in READ}, by_base=True)[0])
+    said = net.logits(hidden_rows(net, tensors(batch), by_base=True)[0])
     for c, e in ((0, 0), (1, 1)):
         gap = batch.gap[c, e, 0]
         rows = [i for i in range(batch.ids.shape[2]) if batch.gap[c, e, i] == gap and batch.ids[c, e, i] >= 0 and gap >= 0]

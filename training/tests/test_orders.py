@@ -2,31 +2,19 @@
 import pytest
 
 torch = pytest.importorskip("torch")
-from test_network import TEXT, base, network  # noqa: E402, F401
-
-
-def read(batch):
-    from step import READ
-    return {name: torch.as_tensor(getattr(batch, name)) for name in READ}
+from test_network import TEXT, base, network, with_reference  # noqa: E402, F401
 
 
 def made(base, shape, mix):  # noqa: F811
     """(a batch, the network that trains, the reference with the same weights)"""
     from batches import draw
     from objective import Objective
-    from reference import Model
-    from train import trained_tensors
 
     class Corpus:
         def draw(self, rng):
             return TEXT
 
-    net = network(base, 4)
-    with torch.no_grad():
-        for p in (*net.A.values(), *net.B.values(), net.special, net.pad_out):  # as the files hold them
-            p.copy_(p.half().float())
-    model = Model(base[0], {k: v.float() for k, v in trained_tensors(net, dict(net.named_parameters())).items()})
-    return draw(Objective(base[1], shape, mix), Corpus(), 2, 0, 0), net, model
+    return draw(Objective(base[1], shape, mix), Corpus(), 2, 0, 0), *with_reference(base, 4)
 
 
 @torch.no_grad()
@@ -34,10 +22,11 @@ def test_rows_say_what_the_text_read_from_left_to_right_says(base):  # noqa: F81
     import orders
     from objective import Mix, Shape
     from reference import LAYERS
+    from step import tensors
 
     batch, net, model = made(base, Shape(chunk=160, ends=2, own=24, rows=48), Mix(two_holes=0, no_suffix=0.3))
     batch = orders.without_open_rows(batch)
-    said = net.logits(orders.READ["suffix-first"](net, read(batch))[0]).log_softmax(-1)
+    said = net.logits(orders.ORDERS["suffix-first"](net, tensors(batch))[0]).log_softmax(-1)
     none = [(torch.zeros(3, 0, 64),) * 2] * LAYERS
     compared = 0
     for c, e in ((0, 0), (0, 1), (1, 0), (1, 1)):
@@ -64,9 +53,10 @@ def test_context_read_both_ways_is_the_reference_s(base):  # noqa: F811
     import orders
     from objective import Mix, Shape
     from reference import LAYERS
+    from step import tensors
 
     batch, net, model = made(base, Shape(chunk=160, ends=2, own=24, rows=48, cuts=1), Mix(two_holes=0, no_suffix=0.3))
-    said = net.logits(orders.READ["both-ways"](net, read(batch))[0]).log_softmax(-1)
+    said = net.logits(orders.ORDERS["both-ways"](net, tensors(batch))[0]).log_softmax(-1)
     none, compared = [(torch.zeros(3, 0, 64),) * 2] * LAYERS, 0
     for c, e in ((0, 0), (0, 1), (1, 0), (1, 1)):
         rows = [i for i in range(batch.ids.shape[2]) if batch.gap[c, e, i] >= 0 and batch.ids[c, e, i] >= 0]
@@ -88,9 +78,10 @@ def test_an_adapted_suffix_is_read_both_ways_and_ignores_the_prefix(base):  # no
     import orders
     from objective import Mix, Shape
     from reference import DISTANCE, tree
+    from step import tensors
 
     batch, net, model = made(base, Shape(chunk=160, ends=2, own=24, rows=48, cuts=1), Mix(two_holes=0))
-    said = net.logits(orders.READ["adapted-suffix"](net, read(batch))[0]).log_softmax(-1)
+    said = net.logits(orders.ORDERS["adapted-suffix"](net, tensors(batch))[0]).log_softmax(-1)
     rows = [i for i in range(batch.ids.shape[2]) if batch.gap[0, 0, i] >= 0 and batch.ids[0, 0, i] >= 0]
     p, own = int(batch.seen[0, 0, rows[0]]) + 1, batch.own_piece[0, 0] == 1
     s, none = int(own.sum()), [(torch.zeros(3, 0, 64),) * 2] * len(net.kept)
