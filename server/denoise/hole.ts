@@ -43,7 +43,7 @@ export class OpenHole {
   constructor(hole: Hole, rules: FillingRules) {
     this.hole = hole
     this.rules = rules
-    this.filling = openFilling(hole.length, rules)
+    this.filling = openFilling(this.lengthLeft(), rules)
   }
 
   /** Its canvas, or several of which one is to be chosen. The same again until it takes an answer. */
@@ -95,12 +95,23 @@ export class OpenHole {
     const clamp = clampAfter(rules.clamp, [...this.done])
     const recall = rules.recall ? { recall: recallAfter(rules.recall, [...this.done]) } : {}
     const stream = (this.rules.stream ?? 0) + this.done.length
-    this.filling = openFilling(this.hole.length, {
+    this.filling = openFilling(this.lengthLeft(), {
       ...this.rules,
       rules: { ...rules, clamp, ...recall },
       stream,
       continues: true,
     })
+  }
+
+  /**
+   * Of the next canvas. Rows that see only what is committed left of them do not know how many slots there are, so there need
+   * be none that cannot be filled: else it would depend on the guesses of the last pass whether an end behind them is seen.
+   */
+  private lengthLeft(): Length {
+    const { length, maxTokens } = this.hole
+    return length.kind === 'drafted'
+      ? { ...length, slots: Math.min(length.slots, maxTokens - this.done.length) }
+      : length
   }
 
   progress(): Progress {
