@@ -141,13 +141,13 @@ def opened(o):
     """(network, held-out corpus, tokenizer, ids with a line break)"""
     torch.set_num_threads(o.threads)
     torch.set_default_device(pick_device(o.device))
-    base, tokenizer = load_base(o.base)
+    base, tokenizer = load_base(o.base, o.on)
     held = load_file(o.trained) if o.trained != "none" else {}
     first = held.get("0.attn_q.A")
     kept = [l for l in range(LAYERS) if not held or f"{l}.attn_q.A" in held or f"blk.{l}.attn_norm.weight" in held]
     net = Network(base, 0 if first is None else len(first), torch.float32, "0.attn_norm.gain" in held, kept).to(o.device)
     if held:
-        load_trained(net, o.trained)
+        load_trained(net, held)
     stop = torch.tensor(sorted(i for t, i in tokenizer.get_vocab().items() if "Ċ" in t))
     return net, Corpus(os.path.join(o.corpus, "valid.jsonl"), WEIGHTS), tokenizer, stop
 
@@ -219,7 +219,7 @@ def compare(o):
 
 def beside(arm):
     """The arm that an arm of `arms.py` is compared with: what it is named after."""
-    return next((f"{kind}ours" for kind in ("whole-", "one-cut-") if arm.startswith(kind)), "ours")
+    return next((f"{kind}ours" for kind in ("whole-", "one-cut-", "tuned-") if arm.startswith(kind)), "ours")
 
 
 def table(o):
@@ -241,6 +241,7 @@ def main():
         for argument in ("base", "corpus", "trained", "out"):
             f.add_argument(argument)
         f.add_argument("--order", default="canvas", choices=tuple(orders.ORDERS) if run is score else ("canvas", "suffix-first"))
+        f.add_argument("--on", metavar="WEIGHTS", help="what an adapter stands beside, where that is not the base as published")
         f.add_argument("--chunks", type=int, default=30, help="score: of eight gaps each, or fewer")
         f.add_argument("--own", type=int, default=SHAPE.own, help="score: tokens of the suffix")
         f.add_argument("--device", default="cpu", choices=("cpu", "cuda"))

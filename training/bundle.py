@@ -122,11 +122,11 @@ def check_trained(path):
     try:
         with safe_open(path, "pt") as file:
             held = {name: file.get_tensor(name) for name in file.keys()}
-            order = (file.metadata() or {}).get("order", "canvas")
+            unlike = (file.metadata() or {}).get("unlike")
     except SafetensorError as error:
         raise BundleError(f"{path}: not a safetensors file: {error}") from error
-    if order != "canvas":
-        raise BundleError(f"{path}: trained with --order {order}, which is for comparing; the server reads gaps as --order canvas does")
+    if unlike:
+        raise BundleError(f"{path}: trained with {unlike}, which is for comparing; wanted what train.py makes without it")
     first = held.get("0.attn_q.A")
     rank = 0 if first is None else len(first)
     check_shapes(path, {name: (list(t.shape), t.dtype) for name, t in held.items()}, trained_shapes(rank))

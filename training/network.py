@@ -92,11 +92,12 @@ def canvas_block(x, w, prefix_key, prefix_value, own_key, own_value, bias, at, n
 class HeadLoss(torch.autograd.Function):
     """Cross entropy of hidden [N, D] at target [N], each row's times weight [N], summed, and each by itself.
 
-    taught [N], with teacher [N, D]: how much of a row's target is what the head says of the teacher's row (never PAD) instead.
+    taught [N], with teacher [N, D]: how much of a row's target is what the head says of the teacher's row instead; PAD only with
+    `ends`.
     The vocabulary's scores are never held for all rows: gradients are taken as the rows go by. The embedding is frozen."""
 
     @staticmethod
-    def forward(ctx, hidden, pad_out, embedding, target, weight, teacher=None, taught=None):
+    def forward(ctx, hidden, pad_out, embedding, target, weight, teacher=None, taught=None, ends=False):
         head = torch.cat((embedding, pad_out.to(embedding.dtype)[None]))
         each, by_hidden, by_pad = torch.empty(len(target), device=hidden.device), torch.empty_like(hidden), torch.zeros_like(pad_out)
         more = torch.zeros((), device=hidden.device)
@@ -110,11 +111,13 @@ class HeadLoss(torch.autograd.Function):
             if teacher is None:
                 share = share.exp_().scatter_add_(1, at, -torch.ones_like(at, dtype=scores.dtype)).mul_(weight[rows, None])
             else:
-                said = (teacher[rows] @ embedding.T).float().softmax(-1)
-                more -= (weight[rows] * taught[rows] * ((said * share[:, :VOCAB]).sum(-1) + each[rows])).sum()
+                said = (teacher[rows] @ head.T).float()
+                if not ends:
+                    said[:, VOCAB] = -torch.inf
+                said = said.softmax(-1)
+                more -= (weight[rows] * taught[rows] * ((said * share).sum(-1) + each[rows])).sum()
                 share = share.exp_().scatter_add_(1, at, taught[rows, None] - 1)
-                share[:, :VOCAB] -= said.mul_(taught[rows, None])
-                share = share.mul_(weight[rows, None])
+                share = share.sub_(said.mul_(taught[rows, None])).mul_(weight[rows, None])
             by_pad += share[:, VOCAB] @ hidden[rows].float()
             by_hidden[rows] = share.to(head.dtype) @ head
         ctx.save_for_backward(by_hidden, by_pad)
@@ -124,12 +127,12 @@ class HeadLoss(torch.autograd.Function):
     @staticmethod
     def backward(ctx, gradient, _):
         by_hidden, by_pad = ctx.saved_tensors
-        return by_hidden * gradient, by_pad * gradient, None, None, None, None, None
+        return by_hidden * gradient, by_pad * gradient, None, None, None, None, None, None
 
 
 class Network(nn.Module):
     def __init__(self, weights, rank, dtype=torch.bfloat16, gains=False, kept=range(LAYERS)):
-        """weights: float32 by GGUF name (`reference.load_base`). gains: canvas rows have norm gains of their own beside the adapter.
+        """weights: of `reference.load_base`. gains: canvas rows have norm gains of their own beside the adapter.
         kept: layers that are there; the others are left out."""
         super().__init__()
         self.dtype, self.rank, self.kept = dtype, rank, list(kept)
@@ -152,8 +155,9 @@ class Network(nn.Module):
                 self.gain[name] = nn.Parameter(w.clone())
         e = weights["token_embd.weight"]
         self.embedding = e.to(dtype)
-        self.special = nn.Parameter(torch.stack([e[16], e[0]]).clone())
-        self.pad_out = nn.Parameter(e[0].clone())
+        # The base has no row for a mask and none for an end.
+        self.special = nn.Parameter(weights.get("special", torch.stack([e[16], e[0]])).clone())
+        self.pad_out = nn.Parameter(weights.get("pad_out", e[0]).clone())
         self.blocks = (context_block, canvas_block)
 
     def to(self, device):
@@ -227,6 +231,6 @@ class Network(nn.Module):
         """[..., VOCAB + 1]; the last column is PAD."""
         return torch.cat((hidden @ self.embedding.T, (hidden @ self.pad_out.to(self.dtype))[..., None]), -1).float()
 
-    def loss(self, hidden, target, weight, teacher=None, taught=None):
-        """(sum over rows hidden [N, D] of weight · cross entropy, each row's cross entropy at its target). teacher, taught: `HeadLoss`."""
-        return HeadLoss.apply(hidden, self.pad_out, self.embedding, target, weight, teacher, taught)
+    def loss(self, hidden, target, weight, teacher=None, taught=None, ends=False):
+        """(sum over rows hidden [N, D] of weight · cross entropy, each row's cross entropy at its target). teacher, taught, ends: `HeadLoss`."""
+        return HeadLoss.apply(hidden, self.pad_out, self.embedding, target, weight, teacher, taught, ends)

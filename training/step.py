@@ -8,7 +8,8 @@ Not here: the network (`network.py`), drawing batches (`batches.py`), the loop (
 import numpy as np
 import torch
 
-from objective import BEGUN
+from network import HEAD_ROWS
+from objective import AMONG, BEGUN
 from reference import VOCAB
 
 READ = ("chunk", "own_ids", "own_here", "own_there", "own_piece", "ids", "positions", "near", "seen", "canvas", "own_seen")
@@ -21,33 +22,55 @@ def tensors(b, device="cpu"):
     return {name: torch.as_tensor(getattr(b, name), device=device) for name in READ}
 
 
-def inputs(b, open_weight, context_weight, fixed=False, distil=0.0):
+def inputs(b, open_weight, context_weight, fixed=False, distil=0.0, teach_open=0.0, own_words=0.0, rng=None):
     """{name: array} of what a step reads: the batch, which of its rows say what, and how much each counts.
 
     says [N]: rows of the flattened canvases [C · E · Q] that have a target. Their weights sum to 1; open rows count
     `open_weight` of known ones. next [M]: rows of the flattened chunks [C · P], which say the token after them; theirs sum to
     context_weight, and without it there are none. target, weight [N + M]. fixed: N and M depend on the batch's shape alone;
-    rows too many are left out, rows too few have weight 0. distil: with it also taught [N], how much of a row's target is what the
-    base says; known rows that a token follows alone."""
+    rows too many are left out, rows too few have weight 0. distil: with it also taught [N + M], how much of a row's target is what the
+    base says; known rows that a token follows alone. teach_open: with it taught [N + M] for open rows, and teacher [N + M], the known row
+    that says the same token. own_words: with it rewritten [W], known rows, `own_words` of them in the mean and drawn by `rng`, that
+    hold what the network says there in place of the gap's token."""
     flat, ahead = b.target.ravel(), b.ahead.ravel()
     says = np.flatnonzero(flat >= 0)
     known = (ahead[says] == 0) | (ahead[says] == BEGUN)
     weight = np.where(known, 1.0, open_weight)
-    parts = [padded(says, flat[says], weight / weight.sum(), int(FILLED * flat.size) if fixed else len(says))]
+    parts = [padded(int(FILLED * flat.size) if fixed else len(says), says, flat[says], weight / weight.sum())]
     if context_weight:
         following = b.following.ravel()
         next_ = np.flatnonzero(following >= 0)
-        parts.append(padded(next_, following[next_], np.full(len(next_), context_weight / len(next_)), following.size if fixed else len(next_)))
+        parts.append(padded(following.size if fixed else len(next_), next_, following[next_], np.full(len(next_), context_weight / len(next_))))
+    more = {}
     if distil:
-        by_base = np.where(known & (flat[says] < VOCAB), np.float32(distil), np.float32(0))
-        taught = {"taught": padded(by_base, by_base, by_base, len(parts[0][0]))[0]}
+        more["taught"] = np.where(known & (flat[says] < VOCAB), np.float32(distil), np.float32(0))
+    if teach_open:
+        more["teacher"] = teachers(b)[says]
+        more["taught"] = np.where(more["teacher"] != says, np.float32(teach_open), np.float32(0))
+    n, all_rows = len(parts[0][0]), sum(len(rows) for rows, *_ in parts)
+    more = {name: padded(all_rows, x[:n])[0] for name, x in more.items()}
+    if own_words:
+        said = np.zeros(b.target.shape, bool)  # by the known row before it
+        said[..., 1:] = (b.ahead[..., :-1] == 0) & (b.gap[..., :-1] == b.gap[..., 1:]) & (b.target[..., :-1] == b.ids[..., 1:])
+        rewritten = np.flatnonzero(said & (rng.random(said.shape) < own_words))
+        more["rewritten"] = np.resize(rewritten, int(own_words * flat.size)) if fixed else rewritten
     rows, target, weight = zip(*parts)
     return {name: getattr(b, name) for name in READ} | dict(zip(("says", "next"), rows)) | {
-        "target": np.concatenate(target), "weight": np.concatenate(weight).astype(np.float32)} | (taught if distil else {})
+        "target": np.concatenate(target), "weight": np.concatenate(weight).astype(np.float32)} | more
 
 
-def padded(rows, target, weight, size):
-    return tuple(np.concatenate((x[:size], np.zeros(max(0, size - len(x)), x.dtype))) for x in (rows, target, weight))
+def teachers(b):
+    """[C · E · Q] of each open row the known row that says the same token; of others the row itself."""
+    size = b.target[0, 0].size
+    canvas = np.arange(b.target.size) // size
+    place = list(zip(canvas, b.gap.ravel(), b.positions.ravel()))
+    ahead = b.ahead.ravel()
+    by_place = {place[row]: row for row in np.flatnonzero(ahead == 0)}
+    return np.array([by_place.get(place[row], row) if 0 < ahead[row] < AMONG else row for row in range(len(place))])
+
+
+def padded(size, *columns):
+    return tuple(np.concatenate((x[:size], np.zeros(max(0, size - len(x)), x.dtype))) for x in columns)
 
 
 def hidden_rows(net, b, adapted_suffix=False, by_base=False):
@@ -72,16 +95,28 @@ def hidden_rows(net, b, adapted_suffix=False, by_base=False):
 
 def losses(net, b, read=hidden_rows):
     """(what is minimised, nats a token of the canvases' rows, weighted). b: tensors by the names that `inputs` gives."""
+    if "rewritten" in b:
+        b = b | {"ids": rewritten(net, b, read)}
     hidden, rows = read(net, b)
-    hidden, n = hidden.flatten(0, 2).index_select(0, b["says"]), len(b["says"])
+    everywhere, n = hidden.flatten(0, 2), len(b["says"])
+    hidden = everywhere.index_select(0, b["says"])
     if "next" in b:
         hidden = torch.cat((hidden, net.output_norm(rows.flatten(0, 1).index_select(0, b["next"]))))
-    teacher = None
+    teacher, ends = None, "teacher" in b
     if "taught" in b:
         with torch.no_grad():
-            teacher = hidden_rows(net, b, by_base=True)[0].flatten(0, 2).index_select(0, b["says"])
-    loss, each = net.loss(hidden, b["target"], b["weight"], teacher, b.get("taught"))
+            teacher = everywhere if ends else hidden_rows(net, b, by_base=True)[0].flatten(0, 2)
+            teacher = teacher.index_select(0, b["teacher" if ends else "says"])
+    loss, each = net.loss(hidden, b["target"], b["weight"], teacher, b.get("taught"), ends)
     return loss, (each[:n] * b["weight"][:n]).sum()
+
+
+@torch.no_grad()
+def rewritten(net, b, read):
+    """The canvases' ids [C, E, Q] with what the row before says best in the place of some."""
+    before = read(net, b)[0].flatten(0, 2).index_select(0, b["rewritten"] - 1)
+    best = torch.cat([(rows @ net.embedding.T).argmax(-1) for rows in before.split(HEAD_ROWS)])
+    return b["ids"].flatten().index_copy(0, b["rewritten"], best).view_as(b["ids"])
 
 
 class Step:

@@ -104,10 +104,9 @@ def trained_tensors(net, mean):
     return out
 
 
-def load_trained(net, path):
-    """Takes over what `trained_tensors` made: an adapter, of this rank or a smaller one (the further ranks then begin at nothing);
+def load_trained(net, held):
+    """Takes over what `trained_tensors` gave: an adapter, of this rank or a smaller one (the further ranks then begin at nothing);
     or matrices, as far as 4 bits hold them."""
-    held = load_file(path)
     gains = net.gain and "output_norm.weight" in held
     with torch.no_grad():
         for l in net.kept:
@@ -158,6 +157,8 @@ def arguments():
     p.add_argument("--gains", action="store_true", help="norm gains of canvas rows are trained beside the adapter; cannot be bundled")
     p.add_argument("--drop", type=int, default=0, metavar="N", help="leave out every N-th layer; cannot be bundled")
     p.add_argument("--distil", type=float, default=0.0, help="how much of a known row's target is what the base says of the text to its left")
+    p.add_argument("--teach-open", type=float, default=0.0, help="how much of an open row's target is what the committed row at its place says")
+    p.add_argument("--own-words", type=float, default=0.0, help="share of a gap's committed tokens that are what the network says there, not what the file does")
     p.add_argument("--batch", type=int, default=1, help="chunks a step")
     p.add_argument("--lr", type=float, default=1e-3)
     p.add_argument("--warm-up", type=int, default=40, help="steps")
@@ -166,6 +167,7 @@ def arguments():
     p.add_argument("--context-weight", type=float, default=0.3, help="of the context rows' own loss, with --rank 0")
     p.add_argument("--mean", type=float, default=0.995, help="running mean of the weights, per step")
     p.add_argument("--masking", default="mid", choices=STAGES, help="stages of the seed's masking, for --denoise")
+    p.add_argument("--on", metavar="WEIGHTS", help="an adapter beside these weights (of --rank 0), not beside the base as published; cannot be bundled")
     p.add_argument("--init", help="adapter or weights to begin from")
     p.add_argument("--weights", help="languages' weights, such as python=3,go=0.5, 1 for those not named (default: the default model's, batches.WEIGHTS)")
     p.add_argument("--stop-after", type=float, default=1e9, help="minutes; then a checkpoint is written")
@@ -190,6 +192,10 @@ def arguments():
         p.error(why)
     if o.rank == 0 and (o.gains or o.distil):
         p.error("--gains and --distil want an adapter beside a base that stays: --rank 1 or more")
+    if o.rank == 0 and o.on:
+        p.error("--on wants an adapter: --rank 1 or more; the whole base begins from weights with --init")
+    if o.distil and o.teach_open:
+        p.error("--distil and --teach-open are one teacher each; take one")
     return o
 
 
@@ -198,13 +204,14 @@ def main():
     torch.set_num_threads(o.threads)
     torch.manual_seed(o.seed)
     os.makedirs(o.out, exist_ok=True)
-    base, tokenizer = load_base(o.base)
+    base, tokenizer = load_base(o.base, o.on)
     shape = Shape(**{k: getattr(o, k) for k in Shape().__dict__})
     objective = Objective(tokenizer, shape, Mix(**{k: getattr(o, k) for k in Mix().__dict__}), o.masking)
     weights = WEIGHTS if o.weights is None else dict((k, float(v)) for k, v in (w.split("=") for w in o.weights.split(",") if w))
     train, valid = (Corpus(os.path.join(o.corpus, f"{n}.jsonl"), weights) for n in ("train", "valid"))
     checks = [draw(objective, valid, o.batch, 1_000_000 + o.seed, i) for i in range(math.ceil(o.valid_steps / o.batch))]
     read = orders.ORDERS[o.order]
+    unlike = [*(["--order", o.order] if o.order != "canvas" else []), *(["--on", os.path.basename(o.on)] if o.on else [])]  # to what ships
     if o.order in orders.ONE_TEXT:
         o.context_weight = 0
     if o.order == "suffix-first":
@@ -224,7 +231,7 @@ def main():
     kept = [l for l in range(LAYERS) if not o.drop or l % o.drop != o.drop - 1]
     net = Network(base, o.rank, getattr(torch, o.dtype), o.gains, kept).to(device)
     if o.init:
-        load_trained(net, o.init)
+        load_trained(net, load_file(o.init))
     if o.compile:
         net.compile()
     names, parameters = zip(*net.named_parameters())
@@ -252,7 +259,7 @@ def main():
             os.replace(at + ".part", at)
         # Either is written whole before it has its name, since another program may be waiting for it.
         trained = os.path.join(o.out, "adapter.safetensors" if o.rank else "weights.safetensors")
-        save_file(trained_tensors(net, mean), trained + ".part", None if o.order == "canvas" else {"order": o.order})
+        save_file(trained_tensors(net, mean), trained + ".part", {"unlike": " ".join(unlike)} if unlike else None)
         os.replace(trained + ".part", trained)
         with open(os.path.join(o.out, "log.jsonl"), "w") as f:
             f.writelines(json.dumps(r) + "\n" for r in log)
@@ -268,8 +275,9 @@ def main():
         print(f"step {step}  valid {json.dumps(v)}", flush=True)
 
     def prepared(batch):
-        """(what the step reads, how many rows of canvases have a target)"""
-        return take.ready(inputs(batch, o.open_weight, 0 if o.rank else o.context_weight, fixed, o.distil)), int((batch.target >= 0).sum())
+        """(what the next step reads, how many rows of canvases have a target)"""
+        read = inputs(batch, o.open_weight, 0 if o.rank else o.context_weight, fixed, o.distil, o.teach_open, o.own_words, np.random.default_rng((o.seed, step)))
+        return take.ready(read), int((batch.target >= 0).sum())
 
     begun = checked = time.time()
     running = []

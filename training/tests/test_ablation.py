@@ -64,9 +64,10 @@ def test_every_arm_is_told_what_it_is(tmp_path):
 
     import arms
 
-    o = SimpleNamespace(base="B", corpus="C", out=str(tmp_path), device="cuda", chunks=3, cases=2, more="")
+    o = SimpleNamespace(base="B", corpus="C", out=str(tmp_path), device="cuda", chunks=3, cases=2, more="", on="W")
     (recorded, plain), *scored = list(arms.commands("rival", o))
     assert recorded == [*plain, "--record"] and plain[-6:] == ["--order", "suffix-first", "--device", "cuda", "--threads", "1"]
     assert len(scored) == 1 and "suffix-first" in scored[0][0]
     assert [program[0][2] for program in list(arms.commands("whole-ours", o))[1:]] == ["score", "write"]
     assert "weights.safetensors" in list(arms.commands("whole-ours", o))[1][0][5]
+    assert all(" ".join(program[0]).count("--on W") == ("tuned" in arm) for arm in ("ours", "tuned-taught") for program in arms.commands(arm, o))

@@ -7,6 +7,8 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 torch = pytest.importorskip("torch")
+import numpy as np  # noqa: E402
+
 import blocks4  # noqa: E402
 
 TEXT = "".join(f"def area{i}(width, height):\n    total = width * height + {i}\n    return round(total, {i})\n\n\n" for i in range(40))
@@ -23,8 +25,6 @@ def base():
 
 @pytest.fixture(scope="module")
 def batch(base):
-    import numpy as np
-
     from batches import draw
     from objective import Mix, Objective, Shape
 
@@ -113,7 +113,8 @@ def test_the_heads_gradients_are_those_of_autograd(base):
     assert torch.allclose(got[0], hidden.grad, atol=1e-5) and torch.allclose(got[1], net.pad_out.grad, atol=1e-5)
 
 
-def test_what_a_teacher_says_is_a_share_of_the_target(base, monkeypatch):
+@pytest.mark.parametrize("ends", [False, True])
+def test_what_a_teacher_says_is_a_share_of_the_target(base, monkeypatch, ends):
     import network as of
 
     monkeypatch.setattr(of, "HEAD_ROWS", 4)
@@ -121,11 +122,12 @@ def test_what_a_teacher_says_is_a_share_of_the_target(base, monkeypatch):
     hidden, teacher = torch.randn(9, 576, requires_grad=True), torch.randn(9, 576)
     target, weight, taught = torch.randint(0, 49153, (9,)), torch.rand(9), torch.rand(9)
     target[0], taught[0] = 49152, 0
-    loss, _ = net.loss(hidden, target, weight, teacher, taught)
+    loss, _ = net.loss(hidden, target, weight, teacher, taught, ends)
     loss.backward()
     got = hidden.grad.clone(), net.pad_out.grad.clone()
     hidden.grad = net.pad_out.grad = None
-    said = torch.cat(((teacher @ net.embedding.T).softmax(-1), torch.zeros(9, 1)), 1)
+    with torch.no_grad():
+        said = net.logits(teacher).softmax(-1) if ends else torch.cat(((teacher @ net.embedding.T).softmax(-1), torch.zeros(9, 1)), 1)
     wanted = (1 - taught[:, None]) * torch.nn.functional.one_hot(target, 49153) + taught[:, None] * said
     whole = (-(wanted * net.logits(hidden).log_softmax(-1)).sum(1) * weight).sum()
     whole.backward()
@@ -150,9 +152,39 @@ def test_a_teacher_is_the_base_to_the_left(base, batch):
         assert (said[c, e, rows, :49152].log_softmax(-1) - wanted.log_softmax(-1)).abs().max() < 2e-3
 
 
+def test_open_rows_are_taught_by_the_row_that_says_the_same_token(batch):
+    from step import inputs, teachers
+
+    teacher, ahead, target, gap = teachers(batch), batch.ahead.ravel(), batch.target.ravel(), batch.gap.ravel()
+    asked = (ahead > 0) & (ahead < 7) & (target >= 0)
+    assert asked.sum() > 40
+    assert (ahead[teacher[asked]] == 0).all() and (target[teacher[asked]] == target[asked]).all() and (gap[teacher[asked]] == gap[asked]).all()
+    assert (teacher[ahead <= 0] == np.flatnonzero(ahead <= 0)).all()
+    given = inputs(batch, 0.5, 0, teach_open=0.5)
+    assert (given["teacher"] == teacher[given["says"]]).all() and (given["taught"] == 0.5 * asked[given["says"]]).all()
+
+
+@torch.no_grad()
+def test_own_words_are_what_the_row_before_says(base, batch):
+    from step import hidden_rows, inputs, rewritten
+
+    net = network(base, 4)
+    b = {name: torch.as_tensor(x) for name, x in inputs(batch, 0.5, 0, own_words=0.4, rng=np.random.default_rng(1)).items()}
+    ids, rows = rewritten(net, b, hidden_rows).ravel(), b["rewritten"]
+    before = net.logits(hidden_rows(net, b)[0].flatten(0, 2))[..., :49152].argmax(-1)
+    assert (ids[rows] == before[rows - 1]).all()
+    ahead, target, held = batch.ahead.ravel(), batch.target.ravel(), batch.ids.ravel()
+    others = np.setdiff1d(np.arange(len(held)), rows)
+    assert (ids.numpy()[others] == held[others]).all()
+    # Of the gaps' own tokens some four in ten, each behind the row that had it for a target.
+    assert (ahead[rows - 1] == 0).all() and (held[rows] == target[rows - 1]).all()
+    own = ((batch.ahead[..., :-1] == 0) & (batch.target[..., :-1] >= 0) & (batch.target[..., :-1] < 49152)).sum()
+    assert 0.3 < len(rows) / own < 0.5
+
+
 @pytest.mark.parametrize("options", [{"rank": 0}, {"rank": 4}, {"rank": 4, "gains": True}, {"rank": 0, "kept": [0, 1, 3]}])
 def test_what_was_saved_is_taken_over(base, options, tmp_path):
-    from safetensors.torch import save_file
+    from safetensors.torch import load_file, save_file
 
     from train import load_trained, trained_tensors
 
@@ -162,6 +194,6 @@ def test_what_was_saved_is_taken_over(base, options, tmp_path):
             p.add_(torch.randn_like(p) * 0.01)
     saved = trained_tensors(net, {n: p.detach() for n, p in net.named_parameters()})
     save_file(saved, tmp_path / "trained")
-    load_trained(other, tmp_path / "trained")
+    load_trained(other, load_file(tmp_path / "trained"))
     again = trained_tensors(other, {n: p.detach() for n, p in other.named_parameters()})
     assert saved.keys() == again.keys() and all(torch.equal(saved[n], again[n]) for n in saved)

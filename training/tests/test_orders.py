@@ -103,6 +103,6 @@ def test_what_another_order_made_is_not_bundled(base, tmp_path):  # noqa: F811
     saved = trained_tensors(net, {n: p.detach() for n, p in net.named_parameters()})
     save_file(saved, tmp_path / "canvas")
     assert bundle.check_trained(tmp_path / "canvas") == 4
-    save_file(saved, tmp_path / "rival", {"order": "suffix-first"})
+    save_file(saved, tmp_path / "rival", {"unlike": "--order suffix-first"})
     with pytest.raises(bundle.BundleError, match="suffix-first"):
         bundle.check_trained(tmp_path / "rival")

@@ -27,7 +27,7 @@ def corpus(tmp_path):
     return tmp_path
 
 
-@pytest.mark.parametrize("options", [["--rank", "4", "--workers", "2"], ["--rank", "0", "--batch", "2"]])
+@pytest.mark.parametrize("options", [["--rank", "4", "--workers", "2"], ["--rank", "0", "--batch", "2"], ["--rank", "0", "--teach-open", "1", "--own-words", "0.4"]])
 def test_resumed_is_the_same(corpus, tmp_path, options):
     train(corpus, tmp_path / "whole", *options, "--steps", "4")
     train(corpus, tmp_path / "parts", *options, "--steps", "4", "--stop-at", "2")
