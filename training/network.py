@@ -92,8 +92,7 @@ def canvas_block(x, w, prefix_key, prefix_value, own_key, own_value, bias, at, n
 class HeadLoss(torch.autograd.Function):
     """Cross entropy of hidden [N, D] at target [N], each row's times weight [N], summed, and each by itself.
 
-    taught [N], with teacher [N, D]: how much of a row's target is what the head says of the teacher's row instead; PAD only with
-    `ends`.
+    taught [N], with teacher [N, D]: how much of a row's target is what the head says of the teacher's row instead, of PAD only with `ends`.
     The vocabulary's scores are never held for all rows: gradients are taken as the rows go by. The embedding is frozen."""
 
     @staticmethod

@@ -276,8 +276,9 @@ def main():
 
     def prepared(batch):
         """(what the next step reads, how many rows of canvases have a target)"""
-        read = inputs(batch, o.open_weight, 0 if o.rank else o.context_weight, fixed, o.distil, o.teach_open, o.own_words, np.random.default_rng((o.seed, step)))
-        return take.ready(read), int((batch.target >= 0).sum())
+        context_weight, rng = 0 if o.rank else o.context_weight, np.random.default_rng((o.seed, step))
+        arrays = inputs(batch, o.open_weight, context_weight, fixed, o.distil, o.teach_open, o.own_words, rng)
+        return take.ready(arrays), int((batch.target >= 0).sum())
 
     begun = checked = time.time()
     running = []
